@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* engine - probes on the functions of this interpreter: specs in, events and statuses out.
+ *
+ * The engine knows nothing of sidecars: events go to a sink. Nothing that an instrument does
+ * reaches the target: it returns what it would have returned and raises what it would have raised.
+ *
+ * Threading: every function needs the GIL. The sink's functions are called with the GIL held,
+ *            `emit` from whichever thread hit a probe.
+ * Fork:      the child inherits armed probes; it calls diag_engine_after_fork before anything else.
+ * Ownership: one engine per interpreter. */
+#ifndef DIAG_INPROC_ENGINE_ENGINE_H
+#define DIAG_INPROC_ENGINE_ENGINE_H
+
+#include "lib/base/bytes.h"
+#include "lib/spec/spec.h"
+#include "lib/spec/spec_status.h"
+
+struct diag_engine;
+
+struct diag_engine_sink {
+    void *context;
+    /* Takes one encoded diagnose.v1.Event; must not block, allocate or touch Python objects.
+     * Anything but DIAG_OK counts as dropped for the probe. */
+    enum diag_status (*emit)(void *context, struct diag_bytes event);
+    /* A status has changed outside of diag_engine_apply and diag_engine_tick: an instrument
+     * raised, a module was imported. Must not block. */
+    void (*status_changed)(void *context);
+};
+
+/* Refuses interpreters that the engine does not support, with the reason. The caller owns *out;
+ * no Python exception is set. */
+DIAG_MUST_CHECK enum diag_status diag_engine_new(const struct diag_engine_sink *sink,
+                                                 struct diag_engine **out, struct diag_error *err);
+
+/* Disarms everything. NULL is fine. */
+void diag_engine_free(struct diag_engine *engine);
+
+/* Makes `specs` the set that is armed: new and edited ones (a new revision) are armed, those that
+ * are gone are disarmed and reported as REMOVED once. Takes ownership of the specs, not of the
+ * array. Errors of single specs become their statuses. DIAG_ERR_NO_MEMORY. */
+DIAG_MUST_CHECK enum diag_status diag_engine_apply(struct diag_engine *engine,
+                                                   struct diag_spec **specs, size_t spec_count,
+                                                   struct diag_error *err);
+
+/* Disarms what has expired, looks again for the targets of pending specs, follows targets that
+ * were replaced (a reloaded module). Cheap when there is nothing to do. To be called about every
+ * `DIAG_ENGINE_TICK_MS`, and at the time that diag_engine_next_expiry gives. */
+#define DIAG_ENGINE_TICK_MS 200
+void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns);
+
+/* When the next armed or pending spec expires, Unix nanoseconds; 0: none does. */
+uint64_t diag_engine_next_expiry(const struct diag_engine *engine);
+
+/* Calls `visit` for the status of each spec, those that are REMOVED since the last call for the
+ * last time. */
+typedef void diag_engine_status_fn(void *context, const struct diag_spec_status *status);
+void diag_engine_statuses(struct diag_engine *engine, diag_engine_status_fn *visit, void *context);
+
+/* In the child of a fork: hits count from 0 again, locks are new. */
+void diag_engine_after_fork(struct diag_engine *engine);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* credentials - from file names to TLS, mutual TLS or, where allowed, plaintext.
+ *
+ * A server with a certificate and key speaks TLS; with a CA file too, it requires client
+ * certificates that this CA has signed. A client with a CA file speaks TLS; with a certificate and
+ * key too, it presents them. Without any of them the connection is plaintext, which is refused
+ * unless the address is a unix socket or loopback, or plaintext is explicitly allowed.
+ *
+ * Threading: any thread. */
+#ifndef DIAG_LIB_RPC_CREDENTIALS_H
+#define DIAG_LIB_RPC_CREDENTIALS_H
+
+#include <stdbool.h>
+
+#include "lib/base/error.h"
+#include "lib/base/flags.h"
+
+DIAG_DECLS_BEGIN
+
+/* All strings borrowed; NULL: not given. */
+struct diag_rpc_tls {
+    const char *cert_file;   /* PEM, leaf first */
+    const char *key_file;    /* PEM */
+    const char *ca_file;     /* PEM */
+    const char *server_name; /* client: the name to verify instead of the address's */
+    bool allow_plaintext;
+};
+
+#define DIAG_RPC_TLS_FLAG_COUNT 5
+
+/* Fills the flags --tls-cert, --tls-key, --tls-ca, --tls-server-name and --insecure, which write
+ * to `tls`. */
+void diag_rpc_tls_flags(struct diag_rpc_tls *tls, struct diag_flag flags[DIAG_RPC_TLS_FLAG_COUNT]);
+
+/* Checks the combination for a server or client at `address` ("HOST:PORT", "[v6]:PORT",
+ * "unix:PATH"), without touching the network. The message names the flag. */
+DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check(const struct diag_rpc_tls *tls,
+                                                    const char *address, bool is_server,
+                                                    struct diag_error *err);
+
+/* True for unix sockets, localhost, 127.0.0.0/8 and [::1]. */
+bool diag_rpc_address_is_local(const char *address);
+
+DIAG_DECLS_END
+
+#endif
