@@ -38,7 +38,9 @@
         name##_free(*pointer);                                                                     \
     }
 
-static inline DIAG_UNUSED void diag_freep(void *pointer) { free(*(void **)pointer); }
+static inline DIAG_UNUSED void diag_freep(void *pointer) {
+    free(*(void **)pointer);
+}
 
 /* Closes *fd unless it is negative, and makes it -1. */
 static inline DIAG_UNUSED void diag_closep(int *fd) {

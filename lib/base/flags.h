@@ -26,8 +26,8 @@ struct diag_flag_list {
 };
 
 struct diag_flag {
-    const char *name;       /* without the dashes */
-    char letter;            /* short form, 0: none */
+    const char *name; /* without the dashes */
+    char letter;      /* short form, 0: none */
     enum diag_flag_kind kind;
     void *target;
     const char *value_name; /* "FILE", for the help; NULL for switches */

@@ -27,8 +27,8 @@ void diag_log(enum diag_log_level level, const char *format, ...) {
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &calendar);
     length = (int)strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &calendar);
-    length += snprintf(line + length, sizeof line - (size_t)length, ".%03ldZ %s %s: ",
-                       now.tv_nsec / 1000000, names[level], program_name);
+    length += snprintf(line + length, sizeof line - (size_t)length,
+                       ".%03ldZ %s %s: ", now.tv_nsec / 1000000, names[level], program_name);
     va_start(arguments, format);
     length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
     va_end(arguments);

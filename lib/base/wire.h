@@ -65,8 +65,8 @@ struct diag_wire_writer {
 };
 
 static inline struct diag_wire_writer diag_wire_writer_make(void *data, size_t capacity) {
-    struct diag_wire_writer writer = {(uint8_t *)data, (uint8_t *)data,
-                                      (uint8_t *)data + capacity, false};
+    struct diag_wire_writer writer = {(uint8_t *)data, (uint8_t *)data, (uint8_t *)data + capacity,
+                                      false};
     return writer;
 }
 

@@ -21,8 +21,8 @@ DIAG_DECLS_BEGIN
 /* Decodes one diagnose.v1.Spec. Defaults are filled in (event, name); nothing else is validated:
  * see diag_spec_validate. The caller owns *out. DIAG_ERR_INVALID names the field, DIAG_ERR_VERSION
  * an unknown one. */
-DIAG_MUST_CHECK enum diag_status diag_spec_decode(struct diag_bytes encoded,
-                                                  struct diag_spec **out, struct diag_error *err);
+DIAG_MUST_CHECK enum diag_status diag_spec_decode(struct diag_bytes encoded, struct diag_spec **out,
+                                                  struct diag_error *err);
 
 struct diag_spec_snapshot {
     uint64_t snapshot;
