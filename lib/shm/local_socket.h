@@ -33,7 +33,7 @@ DIAG_MUST_CHECK enum diag_status diag_local_socket_send(int fd, enum diag_shm_me
 
 struct diag_local_message {
     enum diag_shm_message_type type;
-    struct diag_bytes payload; /* borrowed from the buffer */
+    struct diag_bytes payload;          /* borrowed from the buffer */
     int fds[DIAG_LOCAL_SOCKET_FDS_MAX]; /* owned by the caller, -1 where there is none */
     size_t fd_count;
 };

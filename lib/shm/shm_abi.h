@@ -36,9 +36,10 @@
  *      |                                                     v                              |
  *      +------ reader moves head ------------------------ [torn, skipped] <-----------------+
  *
- * Who may touch what: `tail` and records from head to tail: the process. `head` and
- * `is_reader_sleeping`: the sidecar (the process clears the latter). Everything else in the header
- * is written by the sidecar before it hands the segment over, and constant from then on.
+ * Who may touch what: `tail`, `dropped` and the records from head to tail: the process. `head`,
+ * `dropped_reported` and `is_reader_sleeping`: the sidecar (the process clears the latter).
+ * Everything else in the header is written by the sidecar before it hands the segment over, and
+ * constant from then on.
  * Neither trusts the other: the sidecar keeps its own head and only publishes it; lengths are read
  * once, checked, and the payload is copied before it is looked at.
  *
@@ -83,11 +84,15 @@ struct diag_shm_header {
     /* Set by the sidecar before it sleeps; whoever commits and sees it clears it and writes the
      * eventfd. */
     uint32_t is_reader_sleeping;
-    uint8_t reserved2[52];
+    uint32_t reserved2;
+    /* How much of `dropped` has been reported, so that the next sidecar neither repeats nor loses
+     * what was dropped while none ran. Sidecar only. */
+    uint64_t dropped_reported;
+    uint8_t reserved3[40];
 
     /* Events that found no room, in all. Process: add, relaxed. */
     uint64_t dropped;
-    uint8_t reserved3[56];
+    uint8_t reserved4[56];
 };
 
 /* `size_and_state`: the low 24 bits are the payload's size in bytes, the high 8 the state. */
@@ -98,10 +103,9 @@ struct diag_shm_header {
 #define DIAG_SHM_STATE_MASK UINT32_C(0xff000000)
 
 struct diag_shm_record {
-    uint32_t size_and_state; /* stored last, with release */
+    uint32_t size_and_state; /* BUSY is stored before the stamp, READY or PAD last, with release */
     uint32_t stamp;          /* low 32 bits of position / 16: tells this lap's from an older one */
-    uint32_t thread_id;
-    uint32_t reserved;
+    uint64_t reserved;       /* not written, not read */
 };
 
 /* Messages on the socket: this header, then `payload_size` bytes. */
@@ -139,6 +143,7 @@ DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, process_uid) == 32);
 DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, tail) == 128);
 DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, head) == 192);
 DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, is_reader_sleeping) == 200);
+DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, dropped_reported) == 208);
 DIAG_SHM_ASSERT(offsetof(struct diag_shm_header, dropped) == 256);
 DIAG_SHM_ASSERT(sizeof(struct diag_shm_record) == 16);
 DIAG_SHM_ASSERT(sizeof(struct diag_shm_message) == 16);
