@@ -35,7 +35,7 @@ static struct record_view look(const struct diag_segment *segment, uint64_t posi
     stamp = __atomic_load_n(&record->stamp, __ATOMIC_ACQUIRE);
     if (stamp != diag_ring_record_stamp(position))
         return view;
-    /* acquire; pairs with the release of READY and PAD in ring_writer.c */
+    /* acquire; pairs with the release of READY in ring_writer.c */
     word = __atomic_load_n(&record->size_and_state, __ATOMIC_ACQUIRE);
     state = word & DIAG_SHM_STATE_MASK;
     view.size = word & DIAG_SHM_SIZE_MASK;

@@ -45,12 +45,12 @@ static enum diag_status reserve(struct diag_segment *segment, uint64_t extent, u
     }
 }
 
-/* BUSY first, the stamp second: see the top. */
+/* The state first, the stamp second: see the top. */
 static struct diag_shm_record *begin(struct diag_segment *segment, uint64_t position,
-                                     uint32_t size) {
+                                     uint32_t size_and_state) {
     struct diag_shm_record *record = diag_ring_record_at(segment, position);
 
-    __atomic_store_n(&record->size_and_state, size | DIAG_SHM_STATE_BUSY, __ATOMIC_RELAXED);
+    __atomic_store_n(&record->size_and_state, size_and_state, __ATOMIC_RELAXED);
     /* release; pairs with the acquire of the stamp in ring_reader.c */
     __atomic_store_n(&record->stamp, diag_ring_record_stamp(position), __ATOMIC_RELEASE);
     return record;
@@ -90,12 +90,9 @@ enum diag_status diag_ring_writer_put(struct diag_ring_writer *writer, struct di
         __atomic_fetch_add(&segment->header->dropped, 1, __ATOMIC_RELAXED);
         return DIAG_ERR_FULL;
     }
-    if (pad != 0) {
-        target = begin(segment, position, 0);
-        /* release; pairs with the acquire of the state in ring_reader.c */
-        __atomic_store_n(&target->size_and_state, DIAG_SHM_STATE_PAD, __ATOMIC_RELEASE);
-    }
-    target = begin(segment, position + pad, (uint32_t)record.size);
+    if (pad != 0)
+        begin(segment, position, DIAG_SHM_STATE_PAD);
+    target = begin(segment, position + pad, (uint32_t)record.size | DIAG_SHM_STATE_BUSY);
     memcpy(target + 1, record.data, record.size);
     /* release; pairs with the acquire of the state in ring_reader.c: the payload is complete */
     __atomic_store_n(&target->size_and_state, (uint32_t)record.size | DIAG_SHM_STATE_READY,

@@ -103,7 +103,7 @@ struct diag_shm_header {
 #define DIAG_SHM_STATE_MASK UINT32_C(0xff000000)
 
 struct diag_shm_record {
-    uint32_t size_and_state; /* BUSY is stored before the stamp, READY or PAD last, with release */
+    uint32_t size_and_state; /* BUSY or PAD before the stamp, READY last, with release */
     uint32_t stamp;          /* low 32 bits of position / 16: tells this lap's from an older one */
     uint64_t reserved;       /* not written, not read */
 };
