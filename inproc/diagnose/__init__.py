@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Live instrumentation for Python: probes come and go while the program runs.
+
+    import diagnose
+    diagnose.connect()
+
+connects this process to the sidecar beside it; from then on, specs that somebody applies with
+diagnosectl are armed here, and their events stream back. Without touching the application:
+
+    python3 -m diagnose run -- gunicorn app:app
+"""
+import os as _os
+
+from diagnose import _native
+
+__all__ = ["DEFAULT_SOCKET", "connect", "disconnect", "status"]
+__version__ = _native.__version__
+
+DEFAULT_SOCKET = "/run/diagnose/diagnose.sock"
+
+
+def connect(socket=None, wait=0.0):
+    """Connects this process, and those that it forks, to the sidecar. Returns at once.
+
+    socket: path of the sidecar's unix socket; by default $DIAGNOSE_SOCKET, or DEFAULT_SOCKET. If
+        nobody listens there, a background thread goes on trying, once a second or more often.
+    wait: seconds to wait until what the fleet wants armed is armed.
+
+    Returns False if `wait` was too short for that, else True. Calling it again is fine.
+
+    Raises ValueError (wait out of range), RuntimeError (connected to another socket already),
+    NotImplementedError (this interpreter is not supported, with the reason), OSError.
+    """
+    return _native.connect(socket or _os.environ.get("DIAGNOSE_SOCKET") or DEFAULT_SOCKET, wait)
+
+
+def disconnect():
+    """Disarms everything, restores every target, and stops the background thread. Idempotent."""
+    _native.disconnect()
+
+
+def status():
+    """What this process knows of itself, as a dict:
+
+    connected (bool), socket (str), uid (str, 32 hexadecimal digits), error (str: why it is not
+    connected, or empty), specs (list of dicts: id, revision, state, message, mechanism,
+    functions, hits, errors, dropped; see diagnose.v1.SpecStatus for their meaning).
+    """
+    return _native.status()

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+from os import PathLike
+from typing import List, Optional, TypedDict, Union
+
+__version__: str
+DEFAULT_SOCKET: str
+
+class SpecStatus(TypedDict):
+    id: str
+    revision: int
+    state: str
+    message: str
+    mechanism: str
+    functions: int
+    hits: int
+    errors: int
+    dropped: int
+
+class Status(TypedDict):
+    connected: bool
+    socket: str
+    uid: str
+    error: str
+    specs: List[SpecStatus]
+
+def connect(socket: Optional[Union[str, "PathLike[str]"]] = ..., wait: float = ...) -> bool: ...
+def disconnect() -> None: ...
+def status() -> Status: ...
