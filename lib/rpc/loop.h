@@ -44,16 +44,16 @@ DIAG_MUST_CHECK enum diag_status diag_loop_post(struct diag_loop *loop, diag_loo
 
 /* A one-shot timer in its owner's storage. All zero: not running. */
 struct diag_loop_timer {
-    struct diag_loop_timer *next;
-    uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+    struct diag_loop_timer *child, *next, *previous; /* see timer_heap.h */
+    uint64_t deadline_ns;                            /* CLOCK_MONOTONIC */
     diag_loop_fn *fn;
     void *context;
     bool is_running;
 };
 
 /* (Re)starts the timer: `fn(context)` in `delay_ms`. It may restart itself from `fn`. */
-void diag_loop_timer_start(struct diag_loop *loop, struct diag_loop_timer *timer,
-                           uint64_t delay_ms, diag_loop_fn *fn, void *context);
+void diag_loop_timer_start(struct diag_loop *loop, struct diag_loop_timer *timer, uint64_t delay_ms,
+                           diag_loop_fn *fn, void *context);
 
 /* Nothing if it is not running. */
 void diag_loop_timer_stop(struct diag_loop *loop, struct diag_loop_timer *timer);

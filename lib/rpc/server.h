@@ -27,8 +27,8 @@ typedef void *diag_rpc_open_fn(void *service, struct diag_rpc_stream *stream,
                                struct diag_error *err);
 
 struct diag_rpc_method {
-    const char *path; /* "/diagnose.v1.Specs/Apply" */
-    void *service;    /* first argument of the callbacks */
+    const char *path;         /* "/diagnose.v1.Specs/Apply" */
+    void *service;            /* first argument of the callbacks */
     diag_rpc_unary_fn *unary; /* exactly one of unary and open */
     diag_rpc_open_fn *open;
     const struct diag_rpc_stream_events *events; /* with open */
@@ -54,7 +54,8 @@ DIAG_MUST_CHECK enum diag_status diag_rpc_server_new(struct diag_loop *loop,
 int diag_rpc_server_port(const struct diag_rpc_server *server);
 
 /* Graceful: no new calls; open ones have `grace_ms` to end, then they are cancelled. Runs the loop
- * itself until all is over, then frees the server and removes a unix socket's file. NULL is fine. */
+ * itself until all is over, then frees the server and removes a unix socket's file. NULL is fine.
+ */
 void diag_rpc_server_stop_and_free(struct diag_rpc_server *server, uint64_t grace_ms);
 
 DIAG_DECLS_END

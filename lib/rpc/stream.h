@@ -51,8 +51,8 @@ void diag_rpc_stream_finish(struct diag_rpc_stream *stream, enum diag_status sta
 /* Ends the call at once; on_closed follows from the loop, never from inside this function. */
 void diag_rpc_stream_cancel(struct diag_rpc_stream *stream);
 
-/* "ipv4:127.0.0.1:5555"; borrowed from the stream. */
-const char *diag_rpc_stream_peer(const struct diag_rpc_stream *stream);
+/* "ipv4:127.0.0.1:5555"; borrowed from the stream. Of a unix socket only "unix:". */
+const char *diag_rpc_stream_peer(struct diag_rpc_stream *stream);
 
 /* The gRPC status code for one of ours: INVALID gives 3 (INVALID_ARGUMENT), NOT_FOUND 5,
  * EXISTS 6, FULL and TOO_LARGE and NO_MEMORY 8 (RESOURCE_EXHAUSTED), PERMISSION 7, UNSUPPORTED
