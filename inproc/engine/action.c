@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "inproc/engine/action.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "inproc/engine/describe.h"
+#include "inproc/engine/encode_value.h"
+#include "inproc/engine/tags.h"
+#include "inproc/engine/thread_state.h"
+
+#define FIELD_VALUE "instrument.value"
+#define FIELD_TAGS "instrument.custom.tags"
+#define ERROR_TEXT_MAX 900 /* leaves room for the field in a status's message */
+
+static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
+                              struct diag_runtime *runtime, PyObject *function,
+                              struct diag_error *err) {
+    enum diag_status status;
+
+    action->is_return = strcmp(spec->instrument.event, "return") == 0;
+    status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, function,
+                                 action->is_return, &action->value, err);
+    if (status != DIAG_OK)
+        return status;
+    action->needs = diag_expression_needs(action->value);
+    if (spec->instrument.tags == NULL)
+        return DIAG_OK;
+    status = diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, function,
+                                 action->is_return, &action->tags, err);
+    if (status == DIAG_OK)
+        action->needs |= diag_expression_needs(action->tags);
+    return status;
+}
+
+enum diag_status diag_action_new(const struct diag_spec *spec, const struct diag_engine_sink *sink,
+                                 struct diag_runtime *runtime, PyObject *function,
+                                 struct diag_action **out, struct diag_error *err) {
+    DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = calloc(1, sizeof *action);
+    enum diag_status status;
+
+    if (action == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
+    action->references = 1;
+    action->sink = sink;
+    action->expires_unix_ns = spec->expires_unix_ns;
+    action->prefix_size = diag_event_prefix(action->prefix, spec->id, spec->revision);
+    action->state = DIAG_SPEC_STATE_ARMED;
+    action->is_active = true;
+    action->code = (PyCodeObject *)Py_NewRef((PyObject *)diag_py_code(function));
+    status = build(action, spec, runtime, function, err);
+    if (status != DIAG_OK)
+        return status;
+    *out = DIAG_TAKE_PTR(action);
+    return DIAG_OK;
+}
+
+struct diag_action *diag_action_ref(struct diag_action *action) {
+    action->references++;
+    return action;
+}
+
+void diag_action_unref(struct diag_action *action) {
+    if (action == NULL || --action->references > 0)
+        return;
+    diag_expression_free(action->value);
+    diag_expression_free(action->tags);
+    Py_XDECREF(action->code);
+    free(action);
+}
+
+void diag_action_stop(struct diag_action *action, enum diag_spec_state state, const char *message) {
+    if (!action->is_active)
+        return;
+    action->is_active = false;
+    action->is_unreported = true;
+    action->state = state;
+    snprintf(action->message, sizeof action->message, "%s", message == NULL ? "" : message);
+    action->sink->status_changed(action->sink->context);
+}
+
+static void emit(struct diag_action *action, const struct diag_wire_writer *writer) {
+    struct diag_bytes event = diag_bytes_make(writer->start, diag_wire_size(writer));
+
+    if (writer->has_overflowed || action->sink->emit(action->sink->context, event) != DIAG_OK)
+        action->dropped++;
+}
+
+static void begin(struct diag_action *action, struct diag_wire_writer *writer,
+                  enum diag_event_kind kind, uint64_t now_unix_ns) {
+    diag_event_begin(writer, diag_bytes_make(action->prefix, action->prefix_size), kind,
+                     now_unix_ns, diag_thread_state.thread_id);
+}
+
+/* A KeyboardInterrupt that no `raise` statement raised is Ctrl-C, which arrived while the
+ * expression ran: it is the target's, not ours. */
+static bool is_keyboard_interrupt(void) {
+    PyObject *type, *value, *traceback;
+    PyTracebackObject *innermost;
+    bool is_raised = false;
+
+    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return false;
+    PyErr_Fetch(&type, &value, &traceback);
+    innermost = (PyTracebackObject *)traceback;
+    while (innermost != NULL && innermost->tb_next != NULL)
+        innermost = innermost->tb_next;
+    if (innermost != NULL && innermost->tb_lasti >= 0) {
+        PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
+        PyObject *bytes = PyCode_GetCode(code);
+
+        if (bytes != NULL && innermost->tb_lasti < PyBytes_GET_SIZE(bytes)) {
+            unsigned char opcode = (unsigned char)PyBytes_AS_STRING(bytes)[innermost->tb_lasti];
+
+            is_raised = opcode == RAISE_VARARGS || opcode == RERAISE;
+        }
+        Py_XDECREF(bytes);
+        Py_DECREF(code);
+    }
+    PyErr_Restore(type, value, traceback);
+    return !is_raised;
+}
+
+/* The expression raised: takes the exception, and stops the action. */
+static __attribute__((noinline)) void fail(struct diag_action *action, const char *field,
+                                           uint64_t now_unix_ns) {
+    char text[ERROR_TEXT_MAX], message[DIAG_SPEC_STATUS_MESSAGE_MAX];
+    uint8_t event[2 * ERROR_TEXT_MAX];
+    struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
+
+    if (is_keyboard_interrupt()) {
+        PyErr_Clear();
+        PyErr_SetInterrupt();
+        action->dropped++;
+        return;
+    }
+    diag_describe_exception(text, sizeof text);
+    if (!action->is_active)
+        return;
+    action->errors++;
+    begin(action, &writer, DIAG_EVENT_KIND_ERROR, now_unix_ns);
+    diag_event_put_error(&writer, diag_bytes_from_text(text));
+    emit(action, &writer);
+    snprintf(message, sizeof message, "%s: %s", field, text);
+    diag_action_stop(action, DIAG_SPEC_STATE_FAILED, message);
+}
+
+/* Tags go first: they are the smaller part, and the value fits itself into what is left. */
+static __attribute__((noinline)) void encode_and_emit(struct diag_action *action, PyObject *value,
+                                                      PyObject *tags, uint64_t now_unix_ns) {
+    uint8_t event[DIAG_EVENT_MAX];
+    struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
+
+    begin(action, &writer, DIAG_EVENT_KIND_HIT, now_unix_ns);
+    if (tags != NULL && diag_tags_encode(&writer, tags) < 0) {
+        fail(action, FIELD_TAGS, now_unix_ns);
+        return;
+    }
+    if (!diag_encode_value(&writer, DIAG_EVENT_FIELD_VALUE, value))
+        writer.has_overflowed = true;
+    if (!action->is_active)
+        return;
+    action->hits++;
+    emit(action, &writer);
+}
+
+void diag_action_fire(struct diag_action *action, const struct diag_call *call,
+                      uint64_t now_unix_ns) {
+    PyObject *value, *tags = NULL;
+
+    if (!action->is_active)
+        return;
+    if (action->expires_unix_ns != 0 && now_unix_ns >= action->expires_unix_ns) {
+        diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
+        return;
+    }
+    value = diag_expression_evaluate(action->value, call);
+    if (value == NULL) {
+        if (PyErr_Occurred())
+            fail(action, FIELD_VALUE, now_unix_ns);
+        return;
+    }
+    if (action->tags != NULL) {
+        tags = diag_expression_evaluate(action->tags, call);
+        if (tags == NULL) {
+            if (PyErr_Occurred())
+                fail(action, FIELD_TAGS, now_unix_ns);
+            Py_DECREF(value);
+            return;
+        }
+    }
+    encode_and_emit(action, value, tags, now_unix_ns);
+    Py_DECREF(value);
+    Py_XDECREF(tags);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* action - one spec's instrument at work on one function: evaluates, encodes, emits.
+ *
+ * Threading: the GIL. Evaluating may release it, so whoever fires an action holds a reference.
+ * Ownership: counted. Immutable but for the counters and the state. */
+#ifndef DIAG_INPROC_ENGINE_ACTION_H
+#define DIAG_INPROC_ENGINE_ACTION_H
+
+#include "inproc/engine/engine.h"
+#include "inproc/engine/expression.h"
+#include "lib/event/event_encoder.h"
+
+struct diag_action {
+    size_t references;
+    const struct diag_engine_sink *sink; /* valid while is_active */
+    struct diag_expression *value;
+    struct diag_expression *tags; /* NULL: none */
+    PyCodeObject *code;           /* what the expressions were compiled for */
+    unsigned needs;               /* DIAG_EXPRESSION_NEEDS_* */
+    bool is_return;
+    bool is_active;     /* false: fires no more */
+    bool is_unreported; /* the state changed on the hit path */
+    uint64_t expires_unix_ns;
+    uint8_t prefix[DIAG_EVENT_PREFIX_MAX];
+    size_t prefix_size;
+
+    enum diag_spec_state state;
+    char message[DIAG_SPEC_STATUS_MESSAGE_MAX + 1];
+    uint64_t hits, errors, dropped;
+};
+
+/* Compiles the instrument of `spec` for `function`. The caller owns *out, which has one
+ * reference. */
+DIAG_MUST_CHECK enum diag_status diag_action_new(const struct diag_spec *spec,
+                                                 const struct diag_engine_sink *sink,
+                                                 struct diag_runtime *runtime, PyObject *function,
+                                                 struct diag_action **out, struct diag_error *err);
+struct diag_action *diag_action_ref(struct diag_action *action);
+void diag_action_unref(struct diag_action *action); /* NULL is fine */
+static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {
+    diag_action_unref(*action);
+}
+
+/* Ends it with a state and a message (may be NULL), and tells the sink. */
+void diag_action_stop(struct diag_action *action, enum diag_spec_state state, const char *message);
+
+/* Evaluates and emits. No exception is set before or after. */
+void diag_action_fire(struct diag_action *action, const struct diag_call *call,
+                      uint64_t now_unix_ns);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* How it works: 3.11 runs calls of an exact PyFunction_Type inline, whatever its vectorcall is;
+ * so an armed function gets the type below, a copy of PyFunction_Type, and each call comes to
+ * `thunk`. The object itself stays, and with it every reference to it. Its func_version becomes
+ * 0, which no specialised instruction has cached: BINARY_SUBSCR_GETITEM looks at nothing else.
+ * It stays 0 when the function is restored, as __code__ or the defaults may have been replaced
+ * meanwhile; the interpreter then numbers it anew.
+ *
+ * The type must be a static one (instances of heap types are counted by their type), and a static
+ * type can never be freed: hence the one process-wide `swapped`. The table of hooks lies
+ * beside the type.
+ *
+ * A thunk costs C stack where a call from Python to Python costs none: see `exhausted`. */
+#include "inproc/engine/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "inproc/engine/thread_state.h"
+
+struct entry {
+    PyObject *function; /* NULL: free. Owned */
+    struct diag_hook *hook;
+    vectorcallfunc original;
+};
+
+struct swapped {
+    PyTypeObject type;
+    struct entry *entries; /* open addressing, linear probing */
+    size_t capacity;       /* a power of two, or 0 */
+    size_t count;
+};
+
+static struct swapped swapped;
+
+static size_t slot_of(const struct swapped *table, const void *function) {
+    return (size_t)(((uintptr_t)function >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) &
+           (table->capacity - 1);
+}
+
+static struct entry *find(const struct swapped *table, const void *function) {
+    if (table->count == 0)
+        return NULL;
+    for (size_t i = slot_of(table, function);; i = (i + 1) & (table->capacity - 1)) {
+        if (table->entries[i].function == function)
+            return &table->entries[i];
+        if (table->entries[i].function == NULL)
+            return NULL;
+    }
+}
+
+static void insert(struct swapped *table, struct entry entry) {
+    size_t i = slot_of(table, entry.function);
+
+    while (table->entries[i].function != NULL)
+        i = (i + 1) & (table->capacity - 1);
+    table->entries[i] = entry;
+    table->count++;
+}
+
+/* At most half full. */
+static bool make_room(struct swapped *table) {
+    struct entry *old = table->entries;
+    size_t old_capacity = table->capacity;
+    size_t capacity = old_capacity == 0 ? 16 : old_capacity * 2;
+    struct entry *entries;
+
+    if ((table->count + 1) * 2 <= old_capacity)
+        return true;
+    entries = calloc(capacity, sizeof *entries);
+    if (entries == NULL)
+        return false;
+    table->entries = entries;
+    table->capacity = capacity;
+    table->count = 0;
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i].function != NULL)
+            insert(table, old[i]);
+    free(old);
+    return true;
+}
+
+/* Entries behind the hole that would no longer be found move into it. */
+static void erase(struct swapped *table, struct entry *entry) {
+    size_t mask = table->capacity - 1, hole = (size_t)(entry - table->entries), i = hole;
+
+    for (;;) {
+        i = (i + 1) & mask;
+        if (table->entries[i].function == NULL)
+            break;
+        if (((i - slot_of(table, table->entries[i].function)) & mask) >= ((i - hole) & mask)) {
+            table->entries[hole] = table->entries[i];
+            hole = i;
+        }
+    }
+    memset(&table->entries[hole], 0, sizeof table->entries[hole]);
+    table->count--;
+}
+
+static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+
+/* Gives back the function and what the table held. */
+static void restore(struct swapped *table, struct entry *entry) {
+    PyFunctionObject *function = (PyFunctionObject *)entry->function;
+
+    if (function->vectorcall == thunk)
+        function->vectorcall = entry->original;
+    function->func_version = 0;
+    if (Py_TYPE(function) == &table->type)
+        Py_SET_TYPE(function, &PyFunction_Type);
+    erase(table, entry);
+    Py_DECREF(function);
+}
+
+static __attribute__((noinline)) PyObject *call_exhausted(struct swapped *table,
+                                                          struct entry *entry, PyObject *callable,
+                                                          PyObject *const *args, size_t nargsf,
+                                                          PyObject *kwnames) {
+    struct diag_hook *hook = entry->hook;
+    vectorcallfunc original = entry->original;
+
+    restore(table, entry); /* the caller has a reference to the function, too */
+    hook->exhausted(hook);
+    return original(callable, args, nargsf, kwnames);
+}
+
+static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
+                       PyObject *kwnames) {
+    struct diag_thread_state *thread = diag_thread_state_get();
+    struct entry *entry = find(&swapped, callable);
+    void (*leave)(struct diag_call *, PyObject *);
+    struct diag_hook *hook;
+    vectorcallfunc original;
+    struct diag_call call;
+    PyObject *result;
+
+    if (DIAG_UNLIKELY(entry == NULL)) /* restored, and called through a copy of vectorcall */
+        return _PyFunction_Vectorcall(callable, args, nargsf, kwnames);
+    if (DIAG_UNLIKELY(diag_thread_state_is_stack_low(thread)))
+        return call_exhausted(&swapped, entry, callable, args, nargsf, kwnames);
+    original = entry->original;
+    hook = entry->hook;
+    leave = hook->leave; /* the hook may be gone after the call */
+    call.function = callable;
+    call.args = args;
+    call.arg_count = PyVectorcall_NARGS(nargsf);
+    call.kwnames = kwnames;
+    if (thread->is_in_probe || !hook->enter(hook, &call))
+        return original(callable, args, nargsf, kwnames);
+    result = original(callable, args, nargsf, kwnames);
+    leave(&call, result);
+    return result;
+}
+
+/* pickle and copy ask for the reduction of what is not exactly a function: by name. */
+static PyObject *reduce(PyObject *self, PyObject *protocol) {
+    (void)protocol;
+    return Py_NewRef(((PyFunctionObject *)self)->func_qualname);
+}
+
+/* Code that asks for __class__ instead of type() sees no difference. */
+static PyObject *get_class(PyObject *self, void *closure) {
+    (void)self;
+    (void)closure;
+    return Py_NewRef((PyObject *)&PyFunction_Type);
+}
+
+static PyMethodDef methods[] = {
+    {"__reduce_ex__", reduce, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef getset[] = {
+    {"__class__", get_class, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static int ready(struct swapped *table) {
+    PyTypeObject *type = &table->type;
+
+    if (type->tp_flags & Py_TPFLAGS_READY)
+        return 0;
+    memcpy(type, &PyFunction_Type, sizeof *type);
+    Py_SET_REFCNT(type, 1);
+    type->tp_base = &PyFunction_Type;
+    type->tp_dict = type->tp_bases = type->tp_mro = NULL;
+    type->tp_cache = type->tp_weaklist = NULL;
+    type->tp_subclasses = NULL;
+    type->tp_methods = methods;
+    type->tp_getset = getset;
+    type->tp_members = NULL;
+    type->tp_new = NULL;
+    type->tp_version_tag = 0;
+    type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG);
+    type->tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION;
+    if (PyType_Ready(type) == 0)
+        return 0;
+    PyErr_Clear();
+    return -1;
+}
+
+static enum diag_status attach(PyObject *object, struct diag_hook *hook, struct diag_error *err) {
+    PyFunctionObject *function = (PyFunctionObject *)object;
+    struct entry entry = {object, hook, function->vectorcall};
+
+    if (find(&swapped, object) != NULL)
+        return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
+    if (ready(&swapped) < 0 || !make_room(&swapped))
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "type swap");
+    Py_INCREF(object);
+    insert(&swapped, entry);
+    function->vectorcall = thunk;
+    function->func_version = 0;
+    Py_SET_TYPE(function, &swapped.type);
+    return DIAG_OK;
+}
+
+static void detach(PyObject *object, struct diag_hook *hook) {
+    struct entry *entry = find(&swapped, object);
+
+    if (entry != NULL && entry->hook == hook)
+        restore(&swapped, entry);
+}
+
+const struct diag_backend diag_backend_type_swap = {
+    .name = "type-swap",
+    .attach = attach,
+    .detach = detach,
+};

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "inproc/engine/frame_view.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+struct frame_view {
+    PyObject_HEAD PyObject *back;
+    PyObject *code;
+    PyObject *globals;
+    PyObject *builtins;
+    PyObject *locals; /* the arguments */
+    int line;         /* where the function begins */
+};
+
+static PyMemberDef members[] = {
+    {"f_back", T_OBJECT, offsetof(struct frame_view, back), READONLY, NULL},
+    {"f_code", T_OBJECT, offsetof(struct frame_view, code), READONLY, NULL},
+    {"f_globals", T_OBJECT, offsetof(struct frame_view, globals), READONLY, NULL},
+    {"f_builtins", T_OBJECT, offsetof(struct frame_view, builtins), READONLY, NULL},
+    {"f_locals", T_OBJECT, offsetof(struct frame_view, locals), READONLY, NULL},
+    {"f_lineno", T_INT, offsetof(struct frame_view, line), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+    struct frame_view *view = (struct frame_view *)self;
+
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(view->back);
+    Py_VISIT(view->code);
+    Py_VISIT(view->globals);
+    Py_VISIT(view->builtins);
+    Py_VISIT(view->locals);
+    return 0;
+}
+
+static int clear(PyObject *self) {
+    struct frame_view *view = (struct frame_view *)self;
+
+    Py_CLEAR(view->back);
+    Py_CLEAR(view->code);
+    Py_CLEAR(view->globals);
+    Py_CLEAR(view->builtins);
+    Py_CLEAR(view->locals);
+    return 0;
+}
+
+static void dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyTypeObject *diag_frame_view_type_new(void) {
+    PyType_Slot slots[] = {
+        {Py_tp_members, members},
+        {Py_tp_traverse, DIAG_PY_SLOT(traverse)},
+        {Py_tp_clear, DIAG_PY_SLOT(clear)},
+        {Py_tp_dealloc, DIAG_PY_SLOT(dealloc)},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "diagnose.frame",
+        .basicsize = sizeof(struct frame_view),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                 Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    return (PyTypeObject *)PyType_FromSpec(&spec);
+}
+
+PyObject *diag_frame_view_new(PyTypeObject *type, const struct diag_call *call) {
+    PyFunctionObject *function = (PyFunctionObject *)call->function;
+    PyObject *locals = diag_call_arguments(call);
+    struct frame_view *view;
+
+    if (locals == NULL)
+        return NULL;
+    view = (struct frame_view *)type->tp_alloc(type, 0);
+    if (view == NULL) {
+        Py_DECREF(locals);
+        return NULL;
+    }
+    view->back = Py_XNewRef((PyObject *)PyEval_GetFrame());
+    view->code = Py_NewRef((PyObject *)call->code);
+    view->globals = Py_XNewRef(function->func_globals);
+    view->builtins = Py_XNewRef(function->func_builtins);
+    view->locals = locals;
+    view->line = call->code->co_firstlineno;
+    return (PyObject *)view;
+}

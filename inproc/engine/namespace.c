@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "inproc/engine/namespace.h"
+
+struct namespace {
+    PyDictObject dict;
+    PyObject *fallback;
+};
+
+static PyObject *missing(PyObject *self, PyObject *key) {
+    struct namespace *namespace = (struct namespace *)self;
+    PyObject *value = NULL;
+
+    if (namespace->fallback != NULL)
+        value = PyDict_GetItemWithError(namespace->fallback, key);
+    if (value == NULL && !PyErr_Occurred())
+        PyErr_SetObject(PyExc_KeyError, key);
+    return Py_XNewRef(value);
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((struct namespace *)self)->fallback);
+    return PyDict_Type.tp_traverse(self, visit, arg);
+}
+
+static int clear(PyObject *self) {
+    Py_CLEAR(((struct namespace *)self)->fallback);
+    return PyDict_Type.tp_clear(self);
+}
+
+/* dict's own dealloc untracks, and frees through tp_free. */
+static void dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+
+    Py_CLEAR(((struct namespace *)self)->fallback);
+    PyDict_Type.tp_dealloc(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"__missing__", missing, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyTypeObject *diag_namespace_type_new(void) {
+    PyType_Slot slots[] = {
+        {Py_tp_methods, methods},
+        {Py_tp_traverse, DIAG_PY_SLOT(traverse)},
+        {Py_tp_clear, DIAG_PY_SLOT(clear)},
+        {Py_tp_dealloc, DIAG_PY_SLOT(dealloc)},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "diagnose.namespace",
+        .basicsize = sizeof(struct namespace),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    return (PyTypeObject *)PyType_FromSpecWithBases(&spec, (PyObject *)&PyDict_Type);
+}
+
+PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names, PyObject *fallback) {
+    PyObject *self = PyObject_CallNoArgs((PyObject *)type);
+
+    if (self == NULL)
+        return NULL;
+    ((struct namespace *)self)->fallback = Py_XNewRef(fallback);
+    if (PyDict_Update(self, names) < 0)
+        Py_CLEAR(self);
+    return self;
+}

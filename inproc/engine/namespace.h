@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* namespace - a dict that looks further in another one, for expressions whose names are not known
+ * beforehand: eval() and locals() see a dict, nested functions find the names too.
+ *
+ * Threading: the GIL. */
+#ifndef DIAG_INPROC_ENGINE_NAMESPACE_H
+#define DIAG_INPROC_ENGINE_NAMESPACE_H
+
+#include "inproc/engine/pycompat.h"
+
+/* A new heap type; NULL with an exception. */
+PyTypeObject *diag_namespace_type_new(void);
+
+/* A new reference to one that holds what `names` (a dict) holds; NULL with an exception. */
+PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names, PyObject *fallback);
+
+#endif

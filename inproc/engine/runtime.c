@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "inproc/engine/runtime.h"
+
+#include <stdlib.h>
+
+#include <datetime.h>
+
+#include "inproc/engine/describe.h"
+#include "inproc/engine/frame_view.h"
+#include "inproc/engine/namespace.h"
+#include "lib/base/clock.h"
+
+#define SECONDS_PER_DAY 86400
+
+static const char *const context_names[DIAG_CONTEXT_COUNT] = {
+    "start", "now", "args", "kwargs", "frame", "result", "end", "elapsed",
+};
+
+static int fill(struct diag_runtime *runtime) {
+    for (int i = 0; i < DIAG_CONTEXT_COUNT; i++) {
+        runtime->names[i] = PyUnicode_InternFromString(context_names[i]);
+        if (runtime->names[i] == NULL)
+            return -1;
+    }
+    runtime->datetime = PyCapsule_Import(PyDateTime_CAPSULE_NAME, 0);
+    if (runtime->datetime == NULL)
+        return -1;
+    runtime->frame_view_type = diag_frame_view_type_new();
+    runtime->namespace_type = diag_namespace_type_new();
+    return runtime->frame_view_type == NULL || runtime->namespace_type == NULL ? -1 : 0;
+}
+
+enum diag_status diag_runtime_new(struct diag_runtime **out, struct diag_error *err) {
+    struct diag_runtime *runtime = calloc(1, sizeof *runtime);
+
+    if (runtime == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe engine");
+    runtime->references = 1;
+    if (fill(runtime) < 0) {
+        char reason[256];
+
+        diag_describe_exception(reason, sizeof reason);
+        diag_runtime_unref(runtime);
+        return diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0, "probe engine: %s", reason);
+    }
+    *out = runtime;
+    return DIAG_OK;
+}
+
+struct diag_runtime *diag_runtime_ref(struct diag_runtime *runtime) {
+    runtime->references++;
+    return runtime;
+}
+
+void diag_runtime_unref(struct diag_runtime *runtime) {
+    if (runtime == NULL || --runtime->references > 0)
+        return;
+    for (int i = 0; i < DIAG_CONTEXT_COUNT; i++)
+        Py_XDECREF(runtime->names[i]);
+    Py_XDECREF(runtime->frame_view_type);
+    Py_XDECREF(runtime->namespace_type);
+    free(runtime);
+}
+
+int diag_runtime_context_name(const struct diag_runtime *runtime, PyObject *name) {
+    for (int i = 0; i < DIAG_CONTEXT_COUNT; i++)
+        if (name == runtime->names[i] || PyUnicode_Compare(name, runtime->names[i]) == 0)
+            return i;
+    return -1;
+}
+
+static PyObject *seconds(uint64_t nanoseconds) {
+    return PyFloat_FromDouble((double)nanoseconds / (double)DIAG_NS_PER_S);
+}
+
+/* What datetime.utcnow() gives, without its DeprecationWarning of 3.12. The calendar is worked
+ * out here, as gmtime_r takes a lock. Days are counted in years that begin in March, so that leap
+ * days come last; see "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant. */
+static PyObject *utc_datetime(const struct diag_runtime *runtime, uint64_t unix_ns) {
+    PyDateTime_CAPI *api = runtime->datetime;
+    uint64_t unix_s = unix_ns / DIAG_NS_PER_S;
+    unsigned second_of_day = (unsigned)(unix_s % SECONDS_PER_DAY);
+    unsigned days = (unsigned)(unix_s / SECONDS_PER_DAY) + 719468; /* since 0000-03-01 */
+    unsigned era = days / 146097, day_of_era = days % 146097;
+    unsigned year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    unsigned march_month = (5 * day_of_year + 2) / 153;
+    unsigned day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    unsigned month = march_month < 10 ? march_month + 3 : march_month - 9;
+    unsigned year = year_of_era + era * 400 + (month <= 2);
+
+    return api->DateTime_FromDateAndTime(
+        (int)year, (int)month, (int)day, (int)(second_of_day / 3600),
+        (int)(second_of_day / 60 % 60), (int)(second_of_day % 60),
+        (int)(unix_ns % DIAG_NS_PER_S / 1000), Py_None, api->DateTimeType);
+}
+
+PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
+                                     const struct diag_call *call, enum diag_context_name name) {
+    switch (name) {
+    case DIAG_CONTEXT_START:
+        return seconds(call->start_unix_ns);
+    case DIAG_CONTEXT_NOW:
+        return utc_datetime(runtime, call->start_unix_ns);
+    case DIAG_CONTEXT_ARGS:
+        return diag_call_positional(call);
+    case DIAG_CONTEXT_KWARGS:
+        return diag_call_keywords(call);
+    case DIAG_CONTEXT_FRAME:
+        return diag_frame_view_new(runtime->frame_view_type, call);
+    case DIAG_CONTEXT_RESULT:
+        return Py_NewRef(call->result);
+    case DIAG_CONTEXT_END:
+        return seconds(call->end_unix_ns);
+    case DIAG_CONTEXT_ELAPSED:
+        return seconds(call->end_monotonic_ns - call->start_monotonic_ns);
+    case DIAG_CONTEXT_COUNT:
+        break;
+    }
+    PyErr_BadInternalCall();
+    return NULL;
+}
+
+static int put_context(const struct diag_runtime *runtime, const struct diag_call *call,
+                       PyObject *dict, int first, int end) {
+    for (int i = first; i < end; i++) {
+        PyObject *value = diag_runtime_context_value(runtime, call, (enum diag_context_name)i);
+        int failed = value == NULL || PyDict_SetItem(dict, runtime->names[i], value) < 0;
+
+        Py_XDECREF(value);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struct diag_call *call) {
+    PyFunctionObject *function = (PyFunctionObject *)call->function;
+    PyObject *names = PyDict_New(), *arguments = diag_call_arguments(call), *namespace = NULL;
+
+    if (names == NULL || arguments == NULL ||
+        put_context(runtime, call, names, 0, DIAG_CONTEXT_RESULT) < 0 ||
+        PyDict_Update(names, arguments) < 0)
+        goto done;
+    if (call->result != NULL &&
+        put_context(runtime, call, names, DIAG_CONTEXT_RESULT, DIAG_CONTEXT_COUNT) < 0)
+        goto done;
+    namespace = diag_namespace_new(runtime->namespace_type, names, function->func_globals);
+done:
+    Py_XDECREF(names);
+    Py_XDECREF(arguments);
+    return namespace;
+}

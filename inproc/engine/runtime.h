@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime - the Python objects that an engine's expressions need: types, names, datetime.
+ *
+ * Threading: the GIL.
+ * Ownership: counted; calls in flight may outlive the engine. */
+#ifndef DIAG_INPROC_ENGINE_RUNTIME_H
+#define DIAG_INPROC_ENGINE_RUNTIME_H
+
+#include "inproc/engine/call.h"
+#include "lib/base/error.h"
+
+/* The names that an expression sees besides the arguments. */
+enum diag_context_name {
+    DIAG_CONTEXT_START, /* float, time.time() before the call */
+    DIAG_CONTEXT_NOW,   /* datetime.datetime.utcnow() before the call */
+    DIAG_CONTEXT_ARGS,
+    DIAG_CONTEXT_KWARGS,
+    DIAG_CONTEXT_FRAME, /* f_back is the caller's frame */
+    /* The rest only after the call. */
+    DIAG_CONTEXT_RESULT, /* or the exception */
+    DIAG_CONTEXT_END,
+    DIAG_CONTEXT_ELAPSED,
+    DIAG_CONTEXT_COUNT,
+};
+
+struct diag_runtime {
+    size_t references;
+    PyObject *names[DIAG_CONTEXT_COUNT];
+    PyTypeObject *frame_view_type;
+    PyTypeObject *namespace_type;
+    void *datetime; /* PyDateTime_CAPI */
+};
+
+/* No Python exception is set on failure. */
+DIAG_MUST_CHECK enum diag_status diag_runtime_new(struct diag_runtime **out,
+                                                  struct diag_error *err);
+struct diag_runtime *diag_runtime_ref(struct diag_runtime *runtime);
+void diag_runtime_unref(struct diag_runtime *runtime); /* NULL is fine */
+
+/* Which name this is, or -1. Arguments of the same name hide `start` to `frame`, and are hidden
+ * by `result` to `elapsed`. */
+int diag_runtime_context_name(const struct diag_runtime *runtime, PyObject *name);
+
+/* A new reference to the context value `name`; NULL with an exception. */
+PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
+                                     const struct diag_call *call, enum diag_context_name name);
+
+/* A dict of everything that an expression sees, which looks further in the function's globals;
+ * NULL with an exception. */
+PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struct diag_call *call);
+
+#endif

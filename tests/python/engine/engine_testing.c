@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/* engine_testing - an extension module that drives one engine from Python tests; events go into a
+ * list. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "inproc/engine/engine.h"
+#include "lib/base/bytes.h"
+#include "lib/base/clock.h"
+
+struct recorder {
+    struct diag_engine *engine;
+    struct diag_bytes *events; /* the bytes are owned */
+    size_t event_count, capacity;
+    size_t event_limit; /* further ones are refused, as by a full ring; 0: none */
+    unsigned long status_changes;
+};
+
+static struct recorder recorder;
+
+static enum diag_status emit(void *context, struct diag_bytes event) {
+    struct recorder *to = context;
+    uint8_t *copy;
+
+    if (to->event_limit != 0 && to->event_count >= to->event_limit)
+        return DIAG_ERR_FULL;
+    if (to->event_count == to->capacity) {
+        size_t capacity = to->capacity == 0 ? 64 : to->capacity * 2;
+        struct diag_bytes *events = realloc(to->events, capacity * sizeof *events);
+
+        if (events == NULL)
+            return DIAG_ERR_NO_MEMORY;
+        to->events = events;
+        to->capacity = capacity;
+    }
+    copy = malloc(event.size);
+    if (copy == NULL)
+        return DIAG_ERR_NO_MEMORY;
+    memcpy(copy, event.data, event.size);
+    to->events[to->event_count++] = diag_bytes_make(copy, event.size);
+    return DIAG_OK;
+}
+
+static void status_changed(void *context) {
+    ((struct recorder *)context)->status_changes++;
+}
+
+static PyObject *raise(const struct diag_error *error) {
+    PyErr_SetString(PyExc_RuntimeError, error->message);
+    return NULL;
+}
+
+static PyObject *start(PyObject *self, PyObject *unused) {
+    struct diag_engine_sink sink = {&recorder, emit, status_changed};
+    struct diag_error error;
+
+    (void)self;
+    (void)unused;
+    if (diag_engine_new(&sink, &recorder.engine, &error) != DIAG_OK)
+        return raise(&error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *stop(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    diag_engine_free(recorder.engine);
+    recorder.engine = NULL;
+    Py_RETURN_NONE;
+}
+
+static char *text_of(PyObject *dict, const char *key, const char *otherwise) {
+    PyObject *value = PyDict_GetItemString(dict, key);
+
+    if (value == NULL || value == Py_None)
+        return otherwise == NULL ? NULL : strdup(otherwise);
+    return strdup(PyUnicode_AsUTF8(value));
+}
+
+static uint64_t number_of(PyObject *dict, const char *key, uint64_t otherwise) {
+    PyObject *value = PyDict_GetItemString(dict, key);
+
+    return value == NULL ? otherwise : PyLong_AsUnsignedLongLong(value);
+}
+
+static struct diag_spec *spec_of(PyObject *dict) {
+    struct diag_spec *spec = calloc(1, sizeof *spec);
+
+    spec->id = text_of(dict, "id", "spec");
+    spec->target = text_of(dict, "target", "");
+    spec->instrument.type = text_of(dict, "type", "log");
+    spec->instrument.name = text_of(dict, "name", spec->id);
+    spec->instrument.value = text_of(dict, "value", "result");
+    spec->instrument.event = text_of(dict, "event", "return");
+    spec->instrument.tags = text_of(dict, "tags", NULL);
+    spec->lifespan_ms = 600000;
+    spec->revision = number_of(dict, "revision", 1);
+    spec->expires_unix_ns = number_of(dict, "expires", 0);
+    return spec;
+}
+
+static PyObject *apply(PyObject *self, PyObject *list) {
+    struct diag_spec *specs[256];
+    size_t count = (size_t)PyList_Size(list);
+    struct diag_error error;
+
+    (void)self;
+    for (size_t i = 0; i < count; i++)
+        specs[i] = spec_of(PyList_GetItem(list, (Py_ssize_t)i));
+    if (diag_engine_apply(recorder.engine, specs, count, &error) != DIAG_OK)
+        return raise(&error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *tick(PyObject *self, PyObject *args) {
+    unsigned long long now = diag_clock_unix_ns();
+
+    (void)self;
+    if (!PyArg_ParseTuple(args, "|K", &now))
+        return NULL;
+    diag_engine_tick(recorder.engine, now);
+    Py_RETURN_NONE;
+}
+
+static void add_status(void *context, const struct diag_spec_status *status) {
+    PyObject *dict = Py_BuildValue(
+        "{s:s,s:K,s:s,s:s,s:s,s:I,s:K,s:K,s:K}", "id", status->spec_id, "revision",
+        (unsigned long long)status->spec_revision, "state",
+        ((const char *const[]){"UNSPECIFIED", "PENDING", "ARMED", "FAILED", "EXPIRED", "REMOVED",
+                               "TRIPPED"})[status->state],
+        "message", status->message, "mechanism", status->mechanism, "functions",
+        (unsigned)status->functions, "hits", (unsigned long long)status->hits, "errors",
+        (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped);
+
+    PyDict_SetItemString(context, status->spec_id, dict);
+    Py_XDECREF(dict);
+}
+
+static PyObject *statuses(PyObject *self, PyObject *unused) {
+    PyObject *dict = PyDict_New();
+
+    (void)self;
+    (void)unused;
+    diag_engine_statuses(recorder.engine, add_status, dict);
+    return dict;
+}
+
+/* The events since the last call, as bytes. */
+static PyObject *take_events(PyObject *self, PyObject *unused) {
+    PyObject *list = PyList_New(0);
+
+    (void)self;
+    (void)unused;
+    for (size_t i = 0; i < recorder.event_count; i++) {
+        PyObject *bytes = PyBytes_FromStringAndSize((const char *)recorder.events[i].data,
+                                                    (Py_ssize_t)recorder.events[i].size);
+
+        PyList_Append(list, bytes);
+        Py_DECREF(bytes);
+        free((void *)(uintptr_t)recorder.events[i].data);
+    }
+    recorder.event_count = 0;
+    return list;
+}
+
+static PyObject *limit_events(PyObject *self, PyObject *limit) {
+    (void)self;
+    recorder.event_limit = PyLong_AsSize_t(limit);
+    Py_RETURN_NONE;
+}
+
+static PyObject *status_changes(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    return PyLong_FromUnsignedLong(recorder.status_changes);
+}
+
+static PyObject *next_expiry(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(diag_engine_next_expiry(recorder.engine));
+}
+
+static PyObject *after_fork(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    diag_engine_after_fork(recorder.engine);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"start", start, METH_NOARGS, NULL},
+    {"stop", stop, METH_NOARGS, NULL},
+    {"apply", apply, METH_O, NULL},
+    {"tick", tick, METH_VARARGS, NULL},
+    {"statuses", statuses, METH_NOARGS, NULL},
+    {"take_events", take_events, METH_NOARGS, NULL},
+    {"limit_events", limit_events, METH_O, NULL},
+    {"status_changes", status_changes, METH_NOARGS, NULL},
+    {"next_expiry", next_expiry, METH_NOARGS, NULL},
+    {"after_fork", after_fork, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "engine_testing", NULL, -1, methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit_engine_testing(void);
+
+PyMODINIT_FUNC PyInit_engine_testing(void) {
+    return PyModule_Create(&definition);
+}
