@@ -172,17 +172,22 @@ static void on_end(void *context, bool is_ok) {
 
 /* ---- sending ---- */
 
+/* May be called on any thread of gRPC's. */
 static void message_slice_done(void *message) {
+    DIAG_LOOP_ACQUIRE(message);
     diag_rpc_message_unref(message);
 }
 
 /* The bytes are shared, not copied. */
 static grpc_byte_buffer *buffer_from_message(struct diag_rpc_message *message) {
     struct diag_bytes bytes = diag_rpc_message_bytes(message);
-    grpc_slice slice = grpc_slice_new_with_user_data(
-        (void *)bytes.data, bytes.size, message_slice_done, diag_rpc_message_ref(message));
-    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1); /* its own reference */
+    grpc_byte_buffer *buffer;
+    grpc_slice slice;
 
+    DIAG_LOOP_RELEASE(message);
+    slice = grpc_slice_new_with_user_data((void *)bytes.data, bytes.size, message_slice_done,
+                                          diag_rpc_message_ref(message));
+    buffer = grpc_raw_byte_buffer_create(&slice, 1); /* takes its own reference */
     grpc_slice_unref(slice);
     return buffer;
 }

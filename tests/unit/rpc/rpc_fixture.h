@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -208,6 +209,9 @@ class RpcTest : public ::testing::Test {
         return reply;
     }
 
+    /* Lives as long as the test's clients. */
+    StreamEnd &new_end() { return ends_.emplace_back(); }
+
     void open_stream(diag_rpc_client *client, StreamEnd &end,
                      const char *method = "/test.Service/Stream", size_t max_queued = kQueueMax) {
         ASSERT_EQ(DIAG_OK, diag_rpc_client_open(client, method, StreamEnd::events(), &end,
@@ -263,6 +267,7 @@ class RpcTest : public ::testing::Test {
     }
 
     diag_loop *loop_ = nullptr;
+    std::deque<StreamEnd> ends_;
     diag_rpc_server *server_ = nullptr;
     std::vector<diag_rpc_method> methods_;
     std::vector<diag_rpc_client *> clients_;
