@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""The counter behind tests/run's last line."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+COUNT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "testing",
+                     "count_results.py")
+PASSED = '<testsuites><testsuite><testcase name="a" status="run"/></testsuite></testsuites>'
+FAILED = '<testsuite><testcase name="a"><failure/></testcase><testcase name="b"/></testsuite>'
+SKIPPED = '<testsuite><testcase name="a"><skipped/></testcase><testcase name="b"/></testsuite>'
+
+CASES = [
+    ("passed", {"a.xml": PASSED}, 0, "1 passed, 0 failed, 0 skipped", 0),
+    ("failed", {"a.xml": FAILED}, 1, "1 passed, 1 failed, 0 skipped", 1),
+    ("skipped", {"a.xml": SKIPPED}, 0, "1 passed, 0 failed, 1 skipped", 0),
+    ("not run", {"a.xml": PASSED, "not-run.txt": "//x:y\n"}, 1, "1 passed, 1 failed, 0 skipped", 1),
+    ("step", {"a.xml": PASSED}, 2, "1 passed, 2 failed, 0 skipped", 1),
+    ("nothing", {}, 0, "0 passed, 0 failed, 0 skipped", 1),
+]
+
+
+@pytest.mark.parametrize("files, failed_steps, line, code", [c[1:] for c in CASES],
+                         ids=[c[0] for c in CASES])
+def test_count(tmp_path, files, failed_steps, line, code):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    result = subprocess.run([sys.executable, COUNT, str(tmp_path), str(failed_steps)],
+                            capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == line
+    assert result.returncode == code

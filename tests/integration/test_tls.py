@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""TLS and mutual TLS by flags, on every program."""
+import os
+import subprocess
+
+import grpc
+import pytest
+
+from testing.fleet import ROOT, Api, events_of, plain_value, spec
+
+APP = """
+import sys, time
+def f():
+    return 7
+sys.modules["app"] = sys.modules["__main__"]
+while True:
+    f()
+    time.sleep(0.005)
+"""
+
+
+@pytest.fixture
+def certificates(bare_fleet):
+    folder = bare_fleet.path("tls")
+    subprocess.run([os.path.join(ROOT, "deploy", "certificates"), folder], check=True,
+                   capture_output=True)
+    other = bare_fleet.path("other")
+    subprocess.run([os.path.join(ROOT, "deploy", "certificates"), other], check=True,
+                   capture_output=True)
+    return lambda name, wrong=False: os.path.join(other if wrong else folder, name)
+
+
+def server_flags(certificates, is_mutual):
+    flags = ["--tls-cert", certificates("server.pem"), "--tls-key", certificates("server.key")]
+    return flags + (["--tls-ca", certificates("ca.pem")] if is_mutual else [])
+
+
+def client_flags(certificates, is_mutual, wrong=False):
+    flags = ["--tls-ca", certificates("ca.pem")]
+    if is_mutual:
+        flags += ["--tls-cert", certificates("client.pem", wrong)]
+        flags += ["--tls-key", certificates("client.key", wrong)]
+    return flags
+
+
+@pytest.mark.parametrize("is_mutual", [False, True], ids=["tls", "mutual"])
+def test_main_job(bare_fleet, certificates, is_mutual):
+    fleet = bare_fleet
+    fleet.controller_flags = server_flags(certificates, is_mutual)
+    fleet.ctl_flags = client_flags(certificates, is_mutual)
+    fleet.start_controller()
+    fleet.start_sidecar(*client_flags(certificates, is_mutual))
+    fleet.start_app("app.py", APP)
+    fleet.apply(spec("a", "app.f", "result"))
+    result = fleet.ctl("events", "--count", "1", "--seconds", "10")
+    assert result.returncode == 0 and " 7" in result.stdout, result.stderr
+
+    def read(name):
+        with open(certificates(name), "rb") as file:
+            return file.read()
+
+    credentials = grpc.ssl_channel_credentials(
+        read("ca.pem"),
+        read("client.key") if is_mutual else None,
+        read("client.pem") if is_mutual else None,
+    )
+    api = Api(grpc.secure_channel(fleet.server, credentials))
+    _, event = next(events_of(api.subscribe("a")))
+    assert plain_value(event.value) == 7
+    api.close()
+
+
+def test_strangers_are_refused(bare_fleet, certificates):
+    fleet = bare_fleet
+    fleet.controller_flags = server_flags(certificates, True)
+    fleet.start_controller()
+    cases = [
+        ("no certificate", client_flags(certificates, False)),
+        ("another CA's certificate", client_flags(certificates, True, wrong=True)),
+        ("another CA trusted", ["--tls-ca", certificates("ca.pem", True)]),
+        ("plaintext", []),
+    ]
+    for name, flags in cases:
+        fleet.ctl_flags = flags
+        result = fleet.ctl("get", "specs", "--timeout", "2")
+        assert result.returncode == 4, (name, result.stdout, result.stderr)
+    fleet.ctl_flags = client_flags(certificates, True)
+    assert fleet.ctl("get", "specs").returncode == 0
+
+
+def test_missing_files_are_named(bare_fleet):
+    result = bare_fleet.ctl("get", "specs", "--tls-ca", "/nonexistent/ca.pem", server="h:1")
+    assert result.returncode == 2
+    assert "--tls-ca" in result.stderr and "/nonexistent/ca.pem" in result.stderr
+    result = bare_fleet.ctl("get", "specs", "--tls-cert", "/nonexistent/c.pem", server="h:1")
+    assert result.returncode == 2
+    assert "--tls-key" in result.stderr

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""count_results.py FOLDER FAILED_STEPS: sums up the runners' reports (JUnit XML).
+
+A test target that left no report counts as one failure; so does a step that failed without a
+failure in any report. The last line is "N passed, N failed, N skipped"."""
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def outcome(case):
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "failed"
+    if case.find("skipped") is not None or case.get("status") == "notrun":
+        return "skipped"
+    return "passed"
+
+
+def main(folder, failed_steps):
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    failures = []
+    for path, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            full = os.path.join(path, name)
+            if name == "not-run.txt":
+                with open(full) as file:
+                    missing = file.read().split()
+                counts["failed"] += len(missing)
+                failures += ["%s: did not run (%s)" % (m, os.path.basename(path)) for m in missing]
+            if not name.endswith(".xml"):
+                continue
+            for case in ElementTree.parse(full).iter("testcase"):
+                result = outcome(case)
+                counts[result] += 1
+                if result == "failed":
+                    where = os.path.relpath(full, folder)
+                    failures.append(
+                        "%s: %s.%s" % (where, case.get("classname"), case.get("name"))
+                    )
+    if failed_steps and not failures:
+        counts["failed"] += failed_steps
+        failures.append("%d steps failed without a report" % failed_steps)
+    for failure in failures:
+        print("FAILED", failure)
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % counts)
+    return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))
