@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/signal_watch.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static sigset_t watched(void) {
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    return signals;
+}
+
+void diag_signal_watch_block(void) {
+    sigset_t signals = watched();
+
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* Ends by cancellation: sigwait is a cancellation point. */
+static void *wait_for_signals(void *context) {
+    struct diag_signal_watch *watch = context;
+    sigset_t signals = watched();
+
+    for (;;) {
+        int number, old_state;
+        bool is_posted;
+
+        if (sigwait(&signals, &number) != 0)
+            continue;
+        /* never cancelled while it holds a lock of the loop */
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old_state);
+        is_posted = diag_loop_post(watch->loop, watch->fn, watch->context) == DIAG_OK;
+        pthread_setcancelstate(old_state, &old_state);
+        if (!is_posted)
+            _exit(128 + number);
+    }
+    return NULL;
+}
+
+enum diag_status diag_signal_watch_start(struct diag_signal_watch *watch, struct diag_loop *loop,
+                                         diag_loop_fn *fn, void *context, struct diag_error *err) {
+    int error;
+
+    watch->loop = loop;
+    watch->fn = fn;
+    watch->context = context;
+    error = pthread_create(&watch->thread, NULL, wait_for_signals, watch);
+    if (error != 0)
+        return diag_error_set(err, DIAG_ERR_IO, error, "thread for signals");
+    watch->is_running = true;
+    return DIAG_OK;
+}
+
+void diag_signal_watch_stop(struct diag_signal_watch *watch) {
+    if (!watch->is_running)
+        return;
+    pthread_cancel(watch->thread);
+    pthread_join(watch->thread, NULL);
+    watch->is_running = false;
+}
