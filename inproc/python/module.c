@@ -43,7 +43,8 @@ PyDoc_STRVAR(connect_doc, "connect(socket, wait=0.0)\n--\n\n"
                           "Starts the control thread; see diagnose.connect.");
 
 static PyObject *native_connect(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *keywords[] = {"socket", "wait", NULL};
+    static char socket_keyword[] = "socket", wait_keyword[] = "wait";
+    static char *keywords[] = {socket_keyword, wait_keyword, NULL};
     struct module_state *state = state_of(module);
     PyObject *path;
     double wait = 0.0;
@@ -206,7 +207,8 @@ static void module_free(void *module) {
 }
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, module_exec},
+    /* __extension__: ISO C has no void * for functions, but the slots are made of them */
+    {Py_mod_exec, __extension__(void *) module_exec},
     {0, NULL},
 };
 
@@ -220,6 +222,7 @@ static struct PyModuleDef definition = {
     .m_free = module_free,
 };
 
+PyMODINIT_FUNC PyInit__native(void);
 PyMODINIT_FUNC PyInit__native(void) {
     return PyModuleDef_Init(&definition);
 }
