@@ -87,6 +87,15 @@ static void log_only_assertions(gpr_log_func_args *args) {
         fprintf(stderr, "%s:%d: %s\n", args->file, args->line, args->message);
 }
 
+/* What the environment says goes first. */
+static void set_up_grpc(void) {
+    if (getenv("GRPC_VERBOSITY") == NULL)
+        gpr_set_log_function(log_only_assertions);
+    /* The system's own resolver: it sees what nsswitch.conf says, and c-ares leaks memory each
+     * time that it looks up localhost. There is no other way to choose it. */
+    setenv("GRPC_DNS_RESOLVER", "native", 0);
+}
+
 static void on_wake(void *context, bool is_ok) {
     struct diag_loop *loop = context;
 
@@ -112,8 +121,7 @@ enum diag_status diag_loop_new(struct diag_loop **out, struct diag_error *err) {
 
     if (loop == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "completion loop");
-    if (getenv("GRPC_VERBOSITY") == NULL)
-        gpr_set_log_function(log_only_assertions);
+    set_up_grpc();
     grpc_init();
     task_list_init(&loop->ready);
     task_list_init(&loop->posted);

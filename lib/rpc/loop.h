@@ -6,6 +6,8 @@
  *            exceptions are diag_loop_post and diag_loop_stop: any thread.
  * Fork:      never fork with a live loop.
  * Signals:   block them before diag_loop_new; gRPC's threads inherit the mask.
+ * Process:   the first diag_loop_new silences gRPC's log and chooses its resolver, unless the
+ *            environment has GRPC_VERBOSITY or GRPC_DNS_RESOLVER; call it before other threads start.
  * Ownership: a loop must outlive its servers, clients and timers. */
 #ifndef DIAG_LIB_RPC_LOOP_H
 #define DIAG_LIB_RPC_LOOP_H
