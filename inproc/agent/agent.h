@@ -17,6 +17,8 @@
 #include "lib/base/uid.h"
 #include "lib/spec/spec_status.h"
 
+DIAG_DECLS_BEGIN
+
 struct diag_agent;
 
 /* Starts the control thread, which connects to `socket_path` and keeps trying. `python_version`:
@@ -49,5 +51,7 @@ void diag_agent_info(struct diag_agent *agent, struct diag_agent_info *out);
 /* Visits the present status of each spec. */
 typedef void diag_agent_status_fn(void *context, const struct diag_spec_status *status);
 void diag_agent_statuses(struct diag_agent *agent, diag_agent_status_fn *visit, void *context);
+
+DIAG_DECLS_END
 
 #endif

@@ -12,6 +12,8 @@
 #include "lib/shm/local_socket.h"
 #include "lib/shm/segment.h"
 
+DIAG_DECLS_BEGIN
+
 struct diag_link {
     int socket_fd; /* -1: not connected */
     uint8_t buffer[DIAG_LOCAL_SOCKET_BUFFER_SIZE];
@@ -50,5 +52,7 @@ DIAG_MUST_CHECK enum diag_status diag_link_report(struct diag_link *link, struct
                                                   struct diag_error *err);
 
 void diag_link_close(struct diag_link *link);
+
+DIAG_DECLS_END
 
 #endif

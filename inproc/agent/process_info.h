@@ -8,6 +8,8 @@
 #include "lib/base/bytes.h"
 #include "lib/base/uid.h"
 
+DIAG_DECLS_BEGIN
+
 #define DIAG_PROCESS_INFO_MAX 1024
 #define DIAG_PROCESS_COMMAND_MAX 512
 
@@ -15,5 +17,7 @@
 struct diag_bytes diag_process_info_encode(uint8_t *data, const char uid[DIAG_UID_SIZE],
                                            uint64_t started_unix_ns, const char *python_version,
                                            const char *library_version);
+
+DIAG_DECLS_END
 
 #endif

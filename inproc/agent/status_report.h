@@ -12,6 +12,8 @@
 #include "lib/base/map.h"
 #include "lib/spec/spec_status.h"
 
+DIAG_DECLS_BEGIN
+
 /* All zero is an empty report. */
 struct diag_status_report {
     struct diag_map sent; /* spec id -> struct diag_spec_status */
@@ -41,5 +43,7 @@ DIAG_MUST_CHECK enum diag_status diag_status_report_send(struct diag_status_repo
                                                          uint64_t snapshot, bool is_forced,
                                                          diag_status_report_send_fn *send,
                                                          void *context);
+
+DIAG_DECLS_END
 
 #endif
