@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -262,12 +261,16 @@ enum diag_status diag_local_socket_receive(int fd, uint8_t buffer[DIAG_LOCAL_SOC
         .msg_controllen = sizeof control,
     };
     enum diag_status status;
+    bool was_reset = false;
     ssize_t size;
     size_t fd_count;
 
+    /* A peer that closed before it had read everything resets the connection, which is told once
+     * and ahead of what it had sent: its last word comes with the next try. */
     do
         size = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (size < 0 && errno == EINTR);
+    while (size < 0 &&
+           (errno == EINTR || (errno == ECONNRESET && !was_reset && (was_reset = true))));
     if (size < 0 && errno == EAGAIN)
         return diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0, "no message there");
     if (size < 0 && errno == ECONNRESET)

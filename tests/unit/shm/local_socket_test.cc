@@ -286,6 +286,17 @@ TEST_F(Pair, Closed) {
         << "and no SIGPIPE";
 }
 
+TEST_F(Pair, LastWordOfAPeerThatDidNotReadAll) {
+    ASSERT_EQ(diag_local_socket_send(fds[1], DIAG_SHM_MESSAGE_HELLO, diag_bytes_make(NULL, 0), NULL,
+                                     0, &err),
+              DIAG_OK);
+    ASSERT_EQ(Send("reason"), DIAG_OK);
+    close(fds[0]);
+    fds[0] = -1;
+    EXPECT_EQ(Receive(), DIAG_OK) << err.message;
+    EXPECT_EQ(Receive(), DIAG_ERR_CLOSED);
+}
+
 TEST_F(Pair, FullWhenThePeerDoesNotRead) {
     std::string payload(60000, 'x');
     diag_status status = DIAG_OK;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "sidecar/drain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/event/event_check.h"
+
+enum {
+    REPORT_REQUEST_FIELD_BATCHES = 2,
+    BATCH_FIELD_PROCESS_UID = 1,
+    BATCH_FIELD_PID = 2,
+    BATCH_FIELD_EVENTS = 3,
+    BATCH_FIELD_LOST = 4,
+};
+
+/* Tag and length of an event; tag and value of `lost`; what a batch begins with. */
+#define EVENT_ROOM (4 + DIAG_SHM_RECORD_MAX)
+#define LOST_ROOM 11
+#define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6)
+
+enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err) {
+    uint8_t *request = malloc(DIAG_DRAIN_REQUEST_MAX);
+
+    if (request == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "report request");
+    drain->request = request;
+    drain->writer = diag_wire_writer_make(request, DIAG_DRAIN_REQUEST_MAX);
+    return DIAG_OK;
+}
+
+void diag_drain_done(struct diag_drain *drain) {
+    free(drain->request);
+    drain->request = NULL;
+}
+
+static enum diag_status read_event(struct diag_drain *drain, struct diag_drain_source *source,
+                                   bool is_dead, size_t *size) {
+    return is_dead ? diag_ring_reader_salvage(&source->reader, drain->event, size)
+                   : diag_ring_reader_next(&source->reader, drain->event, size);
+}
+
+static void count_lost(struct diag_drain_source *source, uint64_t count) {
+    source->lost += count;
+    source->lost_total += count;
+}
+
+/* What ring and producer have counted since the last time. */
+static uint64_t take_ring_losses(struct diag_drain_source *source) {
+    uint64_t torn = source->reader.torn - source->torn_seen;
+
+    source->torn_seen = source->reader.torn;
+    return torn + diag_ring_reader_take_dropped(&source->reader);
+}
+
+static enum diag_drain_result collect_events(struct diag_drain *drain,
+                                             struct diag_drain_source *source, bool is_dead,
+                                             size_t budget) {
+    size_t used = 0;
+
+    while (used < budget) {
+        struct diag_bytes event;
+        size_t size;
+
+        if (diag_wire_room(&drain->writer) < EVENT_ROOM + LOST_ROOM)
+            return DIAG_DRAIN_FULL;
+        /* A corrupt ring has been skipped and counted: as empty as a drained one. */
+        if (read_event(drain, source, is_dead, &size) != DIAG_OK)
+            return DIAG_DRAIN_EMPTY;
+        used += sizeof(struct diag_shm_record) + size;
+        event = diag_bytes_make(drain->event, size);
+        if (diag_event_check(event, NULL) == DIAG_OK)
+            diag_wire_put_bytes(&drain->writer, BATCH_FIELD_EVENTS, event);
+        else
+            count_lost(source, 1);
+    }
+    return DIAG_DRAIN_MORE;
+}
+
+enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
+                                          struct diag_drain_source *source, bool is_dead,
+                                          size_t budget) {
+    size_t before = diag_wire_size(&drain->writer);
+    enum diag_drain_result result;
+    size_t mark, begun;
+
+    if (diag_wire_room(&drain->writer) < BATCH_ROOM + EVENT_ROOM + LOST_ROOM)
+        return DIAG_DRAIN_FULL;
+    mark = diag_wire_begin(&drain->writer, REPORT_REQUEST_FIELD_BATCHES);
+    diag_wire_put_bytes(&drain->writer, BATCH_FIELD_PROCESS_UID,
+                        diag_bytes_from_text(source->process_uid));
+    diag_wire_put_varint(&drain->writer, BATCH_FIELD_PID, source->pid);
+    begun = diag_wire_size(&drain->writer);
+    result = collect_events(drain, source, is_dead, budget);
+    diag_ring_reader_release(&source->reader);
+    count_lost(source, take_ring_losses(source));
+    if (source->lost > 0)
+        diag_wire_put_varint(&drain->writer, BATCH_FIELD_LOST, source->lost);
+    if (diag_wire_size(&drain->writer) == begun) {
+        diag_wire_rewind(&drain->writer, before);
+        return result;
+    }
+    diag_wire_end(&drain->writer, mark);
+    source->lost = 0;
+    return result;
+}
+
+enum diag_drain_result diag_drain_discard(struct diag_drain *drain,
+                                          struct diag_drain_source *source, bool is_dead,
+                                          size_t budget) {
+    enum diag_drain_result result = DIAG_DRAIN_MORE;
+    size_t used = 0;
+
+    while (used < budget) {
+        size_t size;
+
+        if (read_event(drain, source, is_dead, &size) != DIAG_OK) {
+            result = DIAG_DRAIN_EMPTY;
+            break;
+        }
+        used += sizeof(struct diag_shm_record) + size;
+    }
+    diag_ring_reader_release(&source->reader);
+    (void)take_ring_losses(source);
+    return result;
+}
+
+enum diag_status diag_drain_take(struct diag_drain *drain, struct diag_buffer *out) {
+    struct diag_bytes body = diag_bytes_make(drain->request, diag_wire_size(&drain->writer));
+    struct diag_buffer buffer = {0};
+    enum diag_status status = diag_buffer_reserve(&buffer, body.size + DIAG_DRAIN_SEQUENCE_ROOM);
+
+    if (status == DIAG_OK)
+        status = diag_buffer_append(&buffer, body);
+    if (status != DIAG_OK) {
+        diag_buffer_done(&buffer);
+        return status;
+    }
+    diag_wire_rewind(&drain->writer, 0);
+    *out = buffer;
+    return DIAG_OK;
+}

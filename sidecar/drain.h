@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* drain - from the rings of processes to encoded diagnose.v1.ReportRequests.
+ *
+ * Events are checked and forwarded as the bytes that they are; those that are no events are
+ * counted as lost.
+ *
+ * Threading: one thread.
+ * Ownership: borrows the rings. */
+#ifndef DIAG_SIDECAR_DRAIN_H
+#define DIAG_SIDECAR_DRAIN_H
+
+#include "lib/base/uid.h"
+#include "lib/base/wire.h"
+#include "lib/shm/ring_reader.h"
+
+DIAG_DECLS_BEGIN
+
+#define DIAG_DRAIN_REQUEST_MAX (64u << 10)
+/* Spare bytes after the body of a request, for its sequence number: protobuf takes fields in any
+ * order, and the number is known only when the request is sent. */
+#define DIAG_DRAIN_SEQUENCE_ROOM 16
+
+struct diag_drain_source {
+    struct diag_ring_reader reader;
+    char process_uid[DIAG_UID_SIZE];
+    uint32_t pid;
+    uint64_t torn_seen;  /* of reader.torn */
+    uint64_t lost;       /* since the last batch */
+    uint64_t lost_total; /* ever */
+};
+
+struct diag_drain {
+    struct diag_wire_writer writer;
+    uint8_t *request;                   /* what has been collected */
+    uint8_t event[DIAG_SHM_RECORD_MAX]; /* the one being looked at */
+};
+
+enum diag_drain_result {
+    DIAG_DRAIN_EMPTY, /* the ring has nothing more to read now */
+    DIAG_DRAIN_MORE,  /* the budget is used up */
+    DIAG_DRAIN_FULL,  /* the request is full: take it, then go on */
+};
+
+DIAG_MUST_CHECK enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err);
+void diag_drain_done(struct diag_drain *drain);
+
+/* Moves events of one process, about `budget` bytes, into the request as one EventBatch; none if
+ * there is nothing to tell. `is_dead`: nobody writes any more, torn records are skipped. */
+enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
+                                          struct diag_drain_source *source, bool is_dead,
+                                          size_t budget);
+
+/* Throws events away, which does not count as losing them. */
+enum diag_drain_result diag_drain_discard(struct diag_drain *drain,
+                                          struct diag_drain_source *source, bool is_dead,
+                                          size_t budget);
+
+static inline bool diag_drain_is_empty(const struct diag_drain *drain) {
+    return diag_wire_size(&drain->writer) == 0;
+}
+
+/* Hands over the body of a request without its sequence, with DIAG_DRAIN_SEQUENCE_ROOM bytes
+ * reserved behind it, and begins the next one. DIAG_ERR_NO_MEMORY: everything stays. */
+DIAG_MUST_CHECK enum diag_status diag_drain_take(struct diag_drain *drain, struct diag_buffer *out);
+
+DIAG_DECLS_END
+
+#endif

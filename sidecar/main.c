@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* diagnose-sidecar: see docs/ and `diagnose-sidecar --help`. */
+#include <signal.h>
+#include <stdio.h>
+
+#include "sidecar/sidecar.h"
+
+/* Before any thread starts, so that all of them inherit it: signals come by signalfd. */
+static void block_signals(void) {
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv) {
+    struct diag_sidecar_options options;
+    struct diag_error err;
+
+    if (diag_sidecar_options_parse(&options, argc, argv, &err) != DIAG_OK) {
+        fprintf(stderr, "diagnose-sidecar: %s\nTry diagnose-sidecar --help.\n", err.message);
+        return 2;
+    }
+    if (options.has_help) {
+        diag_sidecar_options_print_help(stdout);
+        return 0;
+    }
+    if (options.has_version) {
+        puts("diagnose-sidecar " DIAG_SIDECAR_VERSION);
+        return 0;
+    }
+    diag_log_init("sidecar", options.log_level);
+    block_signals();
+    if (diag_sidecar_run(&options, &err) != DIAG_OK) {
+        diag_log_error("%s", err.message);
+        return 1;
+    }
+    return 0;
+}

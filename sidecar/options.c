@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "sidecar/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/shm/shm_abi.h"
+
+#define OWN_FLAG_COUNT 10
+#define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
+
+#define MAX_PROCESSES_DEFAULT 64
+#define MAX_PROCESSES_MAX 4096
+
+static void make_flags(struct diag_sidecar_options *options, const char **log_level,
+                       struct diag_flag flags[FLAG_COUNT]) {
+    const struct diag_flag own[OWN_FLAG_COUNT] = {
+        {"controller", 0, DIAG_FLAG_TEXT, &options->controller, "ADDR",
+         "controller to serve: HOST:PORT or unix:PATH (required)", 0, 0},
+        {"socket", 0, DIAG_FLAG_TEXT, &options->socket, "PATH",
+         "where processes connect (" DIAG_SIDECAR_SOCKET ")", 0, 0},
+        {"label", 'l', DIAG_FLAG_LIST, &options->labels, "KEY=VALUE",
+         "label that selectors of specs match; may be repeated", 0, 0},
+        {"host", 0, DIAG_FLAG_TEXT, &options->host, "NAME", "name of this host (its hostname)", 0,
+         0},
+        {"health", 0, DIAG_FLAG_TEXT, &options->health, "ADDR",
+         "serve grpc.health.v1 here: unix:PATH or loopback", 0, 0},
+        {"ring-size", 0, DIAG_FLAG_UINT, &options->ring_size, "BYTES",
+         "event ring of each process, a power of two (1048576)", DIAG_SHM_RING_SIZE_MIN,
+         DIAG_SHM_RING_SIZE_MAX},
+        {"max-processes", 0, DIAG_FLAG_UINT, &options->max_processes, "N",
+         "processes served at once; more are refused (64)", 1, MAX_PROCESSES_MAX},
+        {"log-level", 0, DIAG_FLAG_TEXT, log_level, "LEVEL", "error, warning, info or debug (info)",
+         0, 0},
+        {"help", 'h', DIAG_FLAG_SWITCH, &options->has_help, NULL, "show this text", 0, 0},
+        {"version", 0, DIAG_FLAG_SWITCH, &options->has_version, NULL, "show the version", 0, 0},
+    };
+
+    memcpy(flags, own, sizeof own);
+    diag_rpc_tls_flags(&options->tls, flags + OWN_FLAG_COUNT);
+}
+
+static enum diag_status check_labels(const struct diag_flag_list *labels, struct diag_error *err) {
+    for (size_t i = 0; i < labels->count; i++) {
+        const char *label = labels->items[i];
+        const char *equals = strchr(label, '=');
+        size_t key_length;
+
+        if (equals == NULL || equals == label)
+            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label: \"%s\" is not KEY=VALUE",
+                                  label);
+        key_length = (size_t)(equals - label);
+        if (key_length > DIAG_SIDECAR_LABEL_MAX || strlen(equals + 1) > DIAG_SIDECAR_LABEL_MAX)
+            return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                                  "--label: \"%.32s...\" has a key or value of over %d bytes",
+                                  label, DIAG_SIDECAR_LABEL_MAX);
+        if (!diag_bytes_is_utf8(diag_bytes_from_text(label)))
+            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label %zu is not UTF-8", i + 1);
+        for (size_t j = 0; j < i; j++)
+            if (strncmp(labels->items[j], label, key_length + 1) == 0)
+                return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label: key \"%.*s\" twice",
+                                      (int)key_length, label);
+    }
+    return DIAG_OK;
+}
+
+static enum diag_status parse_log_level(const char *text, enum diag_log_level *level,
+                                        struct diag_error *err) {
+    static const char *const names[] = {
+        [DIAG_LOG_ERROR] = "error",
+        [DIAG_LOG_WARNING] = "warning",
+        [DIAG_LOG_INFO] = "info",
+        [DIAG_LOG_DEBUG] = "debug",
+    };
+
+    for (size_t i = 0; i < DIAG_ARRAY_SIZE(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level = (enum diag_log_level)i;
+            return DIAG_OK;
+        }
+    }
+    return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                          "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
+}
+
+static enum diag_status check_host(struct diag_sidecar_options *options, struct diag_error *err) {
+    if (options->host == NULL) {
+        if (gethostname(options->host_buffer, sizeof options->host_buffer) != 0)
+            return diag_error_set(err, DIAG_ERR_IO, errno, "gethostname; give --host");
+        options->host_buffer[sizeof options->host_buffer - 1] = '\0';
+        options->host = options->host_buffer;
+    }
+    if (!diag_bytes_is_utf8(diag_bytes_from_text(options->host)))
+        return diag_error_set(err, DIAG_ERR_INVALID, 0, "--host: not UTF-8");
+    return DIAG_OK;
+}
+
+static enum diag_status check(struct diag_sidecar_options *options, const char *log_level,
+                              struct diag_error *err) {
+    enum diag_status status;
+
+    if (options->controller == NULL || options->controller[0] == '\0')
+        return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                              "--controller is required: HOST:PORT or unix:PATH");
+    status = diag_rpc_tls_check(&options->tls, options->controller, false, err);
+    if (status != DIAG_OK) {
+        diag_error_prefix(err, "--controller %s", options->controller);
+        return status;
+    }
+    if (options->health != NULL && !diag_rpc_address_is_local(options->health))
+        return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                              "--health: \"%s\" is neither a unix socket nor loopback",
+                              options->health);
+    if ((options->ring_size & (options->ring_size - 1)) != 0)
+        return diag_error_set(err, DIAG_ERR_INVALID, 0, "--ring-size: %llu is not a power of two",
+                              (unsigned long long)options->ring_size);
+    status = check_labels(&options->labels, err);
+    if (status == DIAG_OK)
+        status = parse_log_level(log_level, &options->log_level, err);
+    if (status == DIAG_OK)
+        status = check_host(options, err);
+    return status;
+}
+
+enum diag_status diag_sidecar_options_parse(struct diag_sidecar_options *options, int argc,
+                                            char **argv, struct diag_error *err) {
+    struct diag_flag flags[FLAG_COUNT];
+    const char *log_level = "info";
+    enum diag_status status;
+    int positional_count;
+
+    *options = (struct diag_sidecar_options){
+        .socket = DIAG_SIDECAR_SOCKET,
+        .ring_size = DIAG_SHM_RING_SIZE_DEFAULT,
+        .max_processes = MAX_PROCESSES_DEFAULT,
+    };
+    make_flags(options, &log_level, flags);
+    status = diag_flags_parse(flags, FLAG_COUNT, argc, argv, &positional_count, err);
+    if (status != DIAG_OK || options->has_help || options->has_version)
+        return status;
+    if (positional_count > 0)
+        return diag_error_set(err, DIAG_ERR_INVALID, 0, "unexpected argument \"%s\"", argv[1]);
+    return check(options, log_level, err);
+}
+
+void diag_sidecar_options_print_help(FILE *file) {
+    struct diag_sidecar_options options = {0};
+    struct diag_flag flags[FLAG_COUNT];
+    const char *log_level = NULL;
+
+    make_flags(&options, &log_level, flags);
+    fputs("Usage: diagnose-sidecar --controller ADDR [flags]\n\n"
+          "Serves the Python processes beside it: brings them the controller's specs, and brings\n"
+          "their events to the controller. One per pod or host; may be restarted at any moment.\n\n"
+          "Flags:\n",
+          file);
+    diag_flags_print(file, flags, FLAG_COUNT);
+    fputs("\nExamples:\n"
+          "  diagnose-sidecar --controller 127.0.0.1:7400 --socket /tmp/diagnose.sock\n"
+          "  diagnose-sidecar --controller diagnose.internal:7400 --tls-ca ca.pem \\\n"
+          "      --tls-cert sidecar.pem --tls-key sidecar.key --label app=shop --label zone=eu\n\n"
+          "Exit status: 0 after SIGTERM or SIGINT, 1 on failure, 2 for a bad command line.\n",
+          file);
+}
