@@ -67,7 +67,8 @@ enum diag_exit diag_command_connect(const struct diag_options *options,
     if (status == DIAG_OK)
         return DIAG_EXIT_OK;
     diag_command_complain("%s", err.message);
-    return status == DIAG_ERR_INVALID || status == DIAG_ERR_IO ? DIAG_EXIT_USAGE : DIAG_EXIT_FAILED;
+    return status == DIAG_ERR_NO_MEMORY || status == DIAG_ERR_INTERNAL ? DIAG_EXIT_FAILED
+                                                                       : DIAG_EXIT_USAGE;
 }
 
 void diag_command_print(const struct diag_options *options, const struct diag_document *list) {

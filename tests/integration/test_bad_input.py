@@ -56,7 +56,7 @@ def test_manifest(fleet_of_module, manifest, code, names):
     for name in names:
         assert name in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert fleet.ctl_json("get", "specs")["specs"] == []
+    assert fleet.ctl_json("get", "specs") == []
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_a_subscriber_that_never_reads(fleet, api):
 
 def hello(fd, uid, payload=None, magic=0x53414944, major=1, kind=1):
     if payload is None:
-        payload = b"\x0a" + bytes([len(uid)]) + uid
+        payload = b"\x0a" + bytes([len(uid)]) + uid + b"\x10\x07"  # uid, pid 7
     fd.send(struct.pack("<IHHII", magic, major, 0, kind, len(payload)) + payload)
 
 

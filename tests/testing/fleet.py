@@ -226,7 +226,8 @@ class Fleet:
     def channel(self):
         import grpc
 
-        return grpc.insecure_channel(self.server)
+        # a pool of its own: no connection, and no backoff, of an earlier controller's
+        return grpc.insecure_channel(self.server, [("grpc.use_local_subchannel_pool", 1)])
 
     def wait_armed(self, id, count, timeout=10.0):
         """Waits until exactly `count` processes have the spec ARMED; returns the description."""
