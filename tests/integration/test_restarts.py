@@ -147,10 +147,11 @@ def test_kill_controller_sidecar_and_worker(fleet, shop):
             "the killed worker's disappearance",
         )
         fleet.wait_armed("list", 2, RECONNECT_SECONDS)
+        served = load.requests
+        eventually(lambda: load.requests >= served + 100, what="a hundred more requests")
     # a request that the killed worker was serving may be cut off; that is not our doing
     assert errors_before == []
     assert len(load.errors) <= 1
-    assert load.requests > 50
 
 
 def test_specs_survive_kill_of_the_controller(fleet, api):
