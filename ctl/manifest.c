@@ -97,7 +97,7 @@ static enum diag_status check_text(const struct place *place, const char *path, 
 static enum diag_status take_text(const struct place *place, const struct diag_document *map,
                                   const char *path, const char *field, bool is_required,
                                   char **out) {
-    const struct diag_document *found;
+    const struct diag_document *found = NULL;
     enum diag_status status = find(place, map, path, field, is_required, &found);
 
     if (status == DIAG_OK && found != NULL)
@@ -166,7 +166,7 @@ static enum diag_status take_instrument(const struct place *place,
 
 static enum diag_status take_lifespan(const struct place *place,
                                       const struct diag_document *document, uint64_t *out) {
-    const struct diag_document *found;
+    const struct diag_document *found = NULL;
     enum diag_status status = find(place, document, "", "lifespan", true, &found);
     double minutes;
 

@@ -57,18 +57,12 @@ static void emit_scalar(yaml_emitter_t *emitter, struct diag_bytes text,
         emit(emitter, &event);
 }
 
-/* libyaml prints some of what we escape (NEL, bidirectional formatting) as it is, unless it is told
- * to print ASCII only. */
 static void emit_text(yaml_emitter_t *emitter, struct diag_bytes text) {
-    bool is_escaped = is_unsafe(text);
-
-    emitter->unicode = !is_escaped;
-    if (is_escaped || memchr(text.data, '\n', text.size) != NULL)
+    if (is_unsafe(text) || memchr(text.data, '\n', text.size) != NULL)
         emit_scalar(emitter, text, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
     else
         emit_scalar(emitter, text,
                     is_plain(text) ? YAML_PLAIN_SCALAR_STYLE : YAML_SINGLE_QUOTED_SCALAR_STYLE);
-    emitter->unicode = 1;
 }
 
 static void emit_plain(yaml_emitter_t *emitter, const char *text) {
@@ -128,6 +122,19 @@ static void emit_node(yaml_emitter_t *emitter, const struct diag_document *docum
         emit(emitter, &event);
 }
 
+static bool has_unsafe_text(const struct diag_document *document) {
+    if (document->kind == DIAG_DOCUMENT_TEXT)
+        return is_unsafe(diag_bytes_make(document->text, document->text_size));
+    if (document->kind != DIAG_DOCUMENT_LIST && document->kind != DIAG_DOCUMENT_MAP)
+        return false;
+    for (size_t i = 0; i < document->item_count; i++)
+        if (has_unsafe_text(document->items[i]) ||
+            (document->kind == DIAG_DOCUMENT_MAP &&
+             is_unsafe(diag_bytes_from_text(document->keys[i]))))
+            return true;
+    return false;
+}
+
 void diag_print_yaml(FILE *file, const struct diag_document *document, bool is_first) {
     yaml_emitter_t emitter;
     yaml_event_t event;
@@ -135,7 +142,9 @@ void diag_print_yaml(FILE *file, const struct diag_document *document, bool is_f
     if (!yaml_emitter_initialize(&emitter))
         return;
     yaml_emitter_set_output_file(&emitter, file);
-    yaml_emitter_set_unicode(&emitter, 1);
+    /* told to print more than ASCII, libyaml prints some of what is unsafe as it is (NEL,
+     * bidirectional formatting) */
+    yaml_emitter_set_unicode(&emitter, !has_unsafe_text(document));
     yaml_emitter_set_width(&emitter, WIDTH_UNLIMITED);
     if (!is_first)
         fputs("---\n", file);
