@@ -13,8 +13,10 @@
  * A thunk costs C stack where a call from Python to Python costs none: see `exhausted`. */
 #include "inproc/engine/backend.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <structmember.h>
 
 #include "inproc/engine/thread_state.h"
 
@@ -170,6 +172,12 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Each type has a __doc__ of its own, which would hide the function's. */
+static PyMemberDef members[] = {
+    {"__doc__", T_OBJECT, offsetof(PyFunctionObject, func_doc), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyGetSetDef getset[] = {
     {"__class__", get_class, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -188,7 +196,7 @@ static int ready(struct swapped *table) {
     type->tp_subclasses = NULL;
     type->tp_methods = methods;
     type->tp_getset = getset;
-    type->tp_members = NULL;
+    type->tp_members = members;
     type->tp_new = NULL;
     type->tp_version_tag = 0;
     type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "inproc/engine/bounded_repr.h"
 #include "inproc/engine/describe.h"
 #include "lib/event/event_encoder.h"
 
@@ -50,13 +51,10 @@ static void encode_bytes(struct diag_wire_writer *writer, uint32_t number, const
 static __attribute__((noinline)) void encode_repr(struct diag_wire_writer *writer, uint32_t number,
                                                   PyObject *value, const struct limits *limits) {
     char type[TYPE_MAX], text[DIAG_ENCODE_TEXT_MAX];
-    PyObject *repr = PyObject_Repr(value);
     uint64_t full_size;
     size_t size;
 
-    if (repr != NULL)
-        size = diag_describe_str(repr, text, limits->text_max, &full_size);
-    else {
+    if (diag_bounded_repr(value, text, limits->text_max, &size, &full_size) < 0) {
         char reason[DIAG_ENCODE_TEXT_MAX / 4];
         int length;
 
@@ -65,7 +63,6 @@ static __attribute__((noinline)) void encode_repr(struct diag_wire_writer *write
         full_size = (uint64_t)length;
         size = diag_bytes_utf8_cut(diag_bytes_make(text, (size_t)length), limits->text_max);
     }
-    Py_XDECREF(repr);
     diag_describe_type(Py_TYPE(value), type, sizeof type);
     diag_value_put_repr(writer, number, diag_bytes_from_text(type), diag_bytes_make(text, size),
                         cut_size(full_size, size));

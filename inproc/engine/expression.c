@@ -41,15 +41,17 @@ static const char *skip_indent(const char *text) {
     return text;
 }
 
+/* The line break at the end lets an error at the end of the text have a position. */
 static PyObject *compile(const char *text) {
     PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8,
                              .cf_feature_version = PY_MINOR_VERSION};
-    PyObject *name = PyUnicode_FromString("<instrument>"), *code;
+    PyObject *name = PyUnicode_FromString("<instrument>");
+    PyObject *source = PyBytes_FromFormat("%s\n", text), *code = NULL;
 
-    if (name == NULL)
-        return NULL;
-    code = Py_CompileStringObject(text, name, Py_eval_input, &flags, -1);
-    Py_DECREF(name);
+    if (name != NULL && source != NULL)
+        code = Py_CompileStringObject(PyBytes_AS_STRING(source), name, Py_eval_input, &flags, -1);
+    Py_XDECREF(name);
+    Py_XDECREF(source);
     return code;
 }
 

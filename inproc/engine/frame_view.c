@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <structmember.h>
 
+/* clang-format off: PyObject_HEAD brings its own semicolon */
 struct frame_view {
     PyObject_HEAD PyObject *back;
     PyObject *code;
@@ -12,6 +13,7 @@ struct frame_view {
     PyObject *locals; /* the arguments */
     int line;         /* where the function begins */
 };
+/* clang-format on */
 
 static PyMemberDef members[] = {
     {"f_back", T_OBJECT, offsetof(struct frame_view, back), READONLY, NULL},

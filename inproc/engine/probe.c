@@ -44,6 +44,13 @@ static void list_append(struct action_list *list, struct diag_action *action) {
         list->has_call = true;
 }
 
+static bool list_contains(const struct action_list *list, const struct diag_action *action) {
+    for (size_t i = 0; i < list->count; i++)
+        if (list->actions[i] == action)
+            return true;
+    return false;
+}
+
 static void list_unref(struct action_list *list) {
     if (list == NULL || --list->references > 0)
         return;
@@ -210,8 +217,8 @@ void diag_probe_remove(struct diag_probe *probe, struct diag_action *action) {
     struct action_list *old = probe->list, *list;
 
     action->is_active = false;
-    if (old == NULL)
-        return;
+    if (old == NULL || !list_contains(old, action))
+        return; /* tripped meanwhile; the list may be that of a newer action */
     list = old->count == 1 ? NULL : list_new(old->count - 1);
     if (list == NULL && old->count > 1)
         return; /* out of memory: it stays in the list, and does not fire */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/engine/tags.h"
 
+#include "inproc/engine/bounded_repr.h"
 #include "inproc/engine/describe.h"
 #include "lib/event/event_encoder.h"
 
@@ -11,24 +12,32 @@ static int check_count(Py_ssize_t count) {
     return -1;
 }
 
-static void put_tag(struct diag_wire_writer *writer, PyObject *key, PyObject *value) {
-    char text[DIAG_TAG_SIZE_MAX];
-    size_t key_size = diag_describe_str(key, text, sizeof text, NULL);
-    size_t value_size = diag_describe_str(value, text + key_size, sizeof text - key_size, NULL);
+/* What str() gives of key or value; containers only as far as there is room. */
+static int put_text(PyObject *object, char *out, size_t capacity, size_t *size) {
+    PyObject *text;
+    uint64_t full_size;
 
-    diag_event_put_tag(writer, diag_bytes_make(text, key_size),
-                       diag_bytes_make(text + key_size, value_size));
+    if (PyList_CheckExact(object) || PyTuple_CheckExact(object) || PyDict_CheckExact(object) ||
+        PyAnySet_CheckExact(object))
+        return diag_bounded_repr(object, out, capacity, size, &full_size);
+    text = PyObject_Str(object);
+    if (text == NULL)
+        return -1;
+    *size = diag_describe_str(text, out, capacity, NULL);
+    Py_DECREF(text);
+    return 0;
 }
 
 static int encode_pair(struct diag_wire_writer *writer, PyObject *key, PyObject *value) {
-    PyObject *key_text = PyObject_Str(key);
-    PyObject *value_text = key_text == NULL ? NULL : PyObject_Str(value);
+    char text[DIAG_TAG_SIZE_MAX];
+    size_t key_size, value_size;
 
-    if (value_text != NULL)
-        put_tag(writer, key_text, value_text);
-    Py_XDECREF(key_text);
-    Py_XDECREF(value_text);
-    return value_text == NULL ? -1 : 0;
+    if (put_text(key, text, sizeof text, &key_size) < 0 ||
+        put_text(value, text + key_size, sizeof text - key_size, &value_size) < 0)
+        return -1;
+    diag_event_put_tag(writer, diag_bytes_make(text, key_size),
+                       diag_bytes_make(text + key_size, value_size));
+    return 0;
 }
 
 static int encode_dict(struct diag_wire_writer *writer, PyObject *tags) {

@@ -1,0 +1,492 @@
+# SPDX-License-Identifier: MIT
+"""What an armed function is to the program, and what must not slip by."""
+import copy
+import functools
+import gc
+import inspect
+import operator
+import pickle
+import sys
+import threading
+import time
+import tracemalloc
+import types
+import typing
+import unittest
+
+import engine_testing
+import samples
+from support import EngineTest
+
+WARM_UP = 100
+
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+    def method(self, y):
+        return self.x + y
+
+    def defaults(self, y=1, *, z=2):
+        return y + z
+
+    @property
+    def double(self):
+        return self.x * 2
+
+    @staticmethod
+    def static(y):
+        return y
+
+    @classmethod
+    def of_class(cls, y):
+        return y
+
+    def __getitem__(self, key):
+        return key
+
+    def __setitem__(self, key, value):
+        pass
+
+    def __delitem__(self, key):
+        pass
+
+    def __add__(self, other):
+        return self
+
+    def __radd__(self, other):
+        return self
+
+    def __iadd__(self, other):
+        return self
+
+    def __neg__(self):
+        return self
+
+    def __eq__(self, other):
+        return True
+
+    def __lt__(self, other):
+        return True
+
+    def __hash__(self):
+        return 1
+
+    def __len__(self):
+        return 3
+
+    def __bool__(self):
+        return True
+
+    def __call__(self, y):
+        return y
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+    def __contains__(self, item):
+        return True
+
+    def __iter__(self):
+        return iter(())
+
+    def __getattr__(self, name):
+        return name
+
+    def __str__(self):
+        return "text"
+
+    def __format__(self, spec):
+        return "text"
+
+    def __index__(self):
+        return 1
+
+
+def with_it(p):
+    with p:
+        pass
+
+
+def in_place(p):
+    p += 1
+
+
+def set_it(p):
+    p[1] = 2
+
+
+def delete_it(p):
+    del p[1]
+
+
+# name of the function, what reaches it; run in a loop that the interpreter has specialised
+WAYS = [
+    ("method", lambda p: p.method(1)),
+    ("method", lambda p: Point.method(p, 1)),
+    ("method", lambda p: p.method(y=1)),
+    ("method", lambda p: p.method(*[1])),
+    ("defaults", lambda p: p.defaults()),
+    ("defaults", lambda p: p.defaults(1)),
+    ("defaults", lambda p: p.defaults(z=1)),
+    ("double", lambda p: p.double),
+    ("static", lambda p: p.static(1)),
+    ("static", lambda p: Point.static(1)),
+    ("of_class", lambda p: Point.of_class(1)),
+    ("__init__", lambda p: Point(1)),
+    ("__getitem__", lambda p: p[1]),
+    ("__getitem__", lambda p: operator.getitem(p, 1)),
+    ("__setitem__", set_it),
+    ("__delitem__", delete_it),
+    ("__add__", lambda p: p + 1),
+    ("__radd__", lambda p: 1 + p),
+    ("__iadd__", in_place),
+    ("__neg__", lambda p: -p),
+    ("__eq__", lambda p: p == 1),
+    ("__lt__", lambda p: p < 1),
+    ("__hash__", lambda p: hash(p)),
+    ("__len__", lambda p: len(p)),
+    ("__bool__", lambda p: 1 if p else 0),
+    ("__call__", lambda p: p(1)),
+    ("__enter__", with_it),
+    ("__exit__", with_it),
+    ("__contains__", lambda p: 1 in p),
+    ("__iter__", lambda p: [x for x in p]),
+    ("__getattr__", lambda p: p.unknown),
+    ("__str__", lambda p: str(p)),
+    ("__format__", lambda p: f"{p}"),
+    ("__index__", lambda p: [1, 2][p]),
+]
+
+
+def loop(way, p, count):
+    for _ in range(count):
+        way(p)
+
+
+class EveryWayTest(EngineTest):
+    def test_specialised_code(self):
+        point = Point(1)
+        for name, way in WAYS:
+            with self.subTest(name=name):
+                loop(way, point, WARM_UP)
+                for _ in range(2):  # again after a detach, when caches may hold old versions
+                    self.arm(f"{__name__}.Point.{name}", "1")
+                    loop(way, point, WARM_UP)
+                    self.assertEqual(self.status()["hits"], WARM_UP)
+                    self.apply()
+                    loop(way, point, WARM_UP)
+                    self.assertEqual(len(self.values()), WARM_UP)
+
+    def test_inside_a_running_loop(self):
+        def hot(armed_at):
+            for i in range(3 * WARM_UP):
+                if i == armed_at:
+                    self.arm(f"{__name__}.Point.method", "y")
+                if i == 2 * WARM_UP:
+                    self.apply()
+                point.method(i)
+
+        point = Point(1)
+        hot(WARM_UP)
+        self.assertEqual(self.values(), list(range(WARM_UP, 2 * WARM_UP)))
+
+    def test_references_taken_before(self):
+        point = Point(1)
+        bound, partial = point.method, functools.partial(Point.method, point)
+        registry, closure = {"f": Point.method}, (lambda f: lambda: f(point, 4))(Point.method)
+        self.arm(f"{__name__}.Point.method", "y")
+        bound(1), partial(2), registry["f"](point, 3), closure()
+        sorted([5], key=bound)
+        list(map(bound, [6]))
+        functools.reduce(lambda _, y: bound(y), [7, 8])
+        self.assertEqual(self.values(), [1, 2, 3, 4, 5, 6, 8])
+
+    def test_callbacks_from_other_threads(self):
+        self.arm("samples.plain", "a")
+        thread = threading.Thread(target=samples.plain, args=(5,))
+        thread.start()
+        thread.join()
+        self.assertEqual(self.values(), [5])
+
+
+def annotated(a: int, b: "str" = "x") -> float:
+    """Documented."""
+    return 1.0
+
+
+class IdentityTest(EngineTest):
+    def views(self):
+        return [
+            isinstance(annotated, types.FunctionType),
+            annotated.__class__ is types.FunctionType,
+            inspect.isfunction(annotated),
+            callable(annotated),
+            inspect.signature(annotated),
+            inspect.getsource(annotated),
+            inspect.getdoc(annotated),
+            typing.get_type_hints(annotated),
+            pickle.loads(pickle.dumps(annotated)) is annotated,
+            pickle._loads(pickle._dumps(annotated)) is annotated,
+            pickle.loads(pickle.dumps(Point.method)) is Point.method,
+            copy.copy(annotated) is annotated,
+            copy.deepcopy([annotated])[0] is annotated,
+            repr(annotated),
+            annotated.__name__, annotated.__qualname__, annotated.__module__,
+            annotated.__code__, annotated.__defaults__, annotated.__globals__ is globals(),
+            hash(annotated), annotated == annotated,
+            type(annotated).__name__,
+            functools.singledispatch(annotated)(1),
+            functools.wraps(annotated)(lambda: 1).__wrapped__ is annotated,
+            isinstance(Point(1).method, types.MethodType),
+            inspect.ismethod(Point(1).method),
+            gc.is_tracked(annotated),
+            callable(getattr(annotated, "__get__")),
+        ]
+
+    def test_armed_functions_look_the_same(self):
+        before = self.views()
+        self.apply({"target": f"{__name__}.annotated"}, {"target": f"{__name__}.Point.method"})
+        self.assertEqual(self.state("spec-1"), "ARMED")
+        self.assertEqual(self.views(), before)
+        annotated.attribute = 1
+        self.apply()
+        self.assertEqual(annotated.attribute, 1)
+        del annotated.attribute
+        self.assertEqual(self.views(), before)
+        self.assert_restored(annotated, Point.method)
+
+    def test_stop_restores(self):
+        self.arm(f"{__name__}.annotated")
+        engine_testing.stop()
+        self.assert_restored(annotated)
+        engine_testing.start()
+
+    def test_tracing_does_not_see_expressions(self):
+        seen = []
+        self.arm("samples.plain", "[a for _ in range(2)]")
+        sys.setprofile(lambda frame, event, arg: seen.append(frame.f_code.co_filename))
+        try:
+            samples.plain(1)
+        finally:
+            sys.setprofile(None)
+        self.assertEqual(self.values(), [[1, 1]])
+        self.assertNotIn("<instrument>", seen)
+        self.assertIn(samples.__file__, seen)
+
+
+def recurse(n):
+    return 0 if n == 0 else 1 + recurse(n - 1)
+
+
+def even(n):
+    return True if n == 0 else odd(n - 1)
+
+
+def odd(n):
+    return False if n == 0 else even(n - 1)
+
+
+class RecursionTest(EngineTest):
+    def setUp(self):
+        super().setUp()
+        self.limit = sys.getrecursionlimit()
+
+    def tearDown(self):
+        sys.setrecursionlimit(self.limit)
+        super().tearDown()
+
+    def test_recursion(self):
+        self.arm(f"{__name__}.recurse", "n")
+        self.assertEqual(recurse(100), 100)
+        self.assertEqual(self.values(), list(range(101)))
+
+    def test_recursion_limit_is_the_same(self):
+        def depth():
+            low, high = 1, self.limit
+            while low < high:
+                middle = (low + high + 1) // 2
+                try:
+                    recurse(middle)
+                    low = middle
+                except RecursionError:
+                    high = middle - 1
+            return low
+
+        unprobed = depth()
+        self.arm(f"{__name__}.recurse", "(lambda x: [x for _ in range(1)])(n)")
+        self.assertEqual(depth(), unprobed)
+        self.assertEqual(self.state(), "ARMED", self.status()["message"])
+
+    def test_deep_recursion_trips(self):
+        sys.setrecursionlimit(200000)
+        self.arm(f"{__name__}.recurse", "n")
+        changes = engine_testing.status_changes()
+        self.assertEqual(recurse(50000), 50000)
+        self.assertEqual((self.state(), self.status()["message"]),
+                         ("TRIPPED", "C stack nearly exhausted by recursion"))
+        self.assertGreater(engine_testing.status_changes(), changes)
+        self.assert_restored(recurse)
+        engine_testing.tick()
+        self.assertEqual(self.state(), "TRIPPED")
+        self.assertEqual(recurse(50000), 50000)
+        self.arm(f"{__name__}.recurse", "n")
+        engine_testing.take_events()
+        recurse(3)
+        self.assertEqual(self.values(), [0, 1, 2, 3])
+
+    def test_deep_recursion_of_two(self):
+        sys.setrecursionlimit(200000)
+        self.apply({"target": f"{__name__}.even"}, {"target": f"{__name__}.odd"})
+        self.assertTrue(even(50000))
+        self.assertEqual([self.state("spec-0"), self.state("spec-1")], ["TRIPPED"] * 2)
+        self.assert_restored(even, odd)
+
+    def test_small_stacks(self):
+        sys.setrecursionlimit(200000)
+        results = []
+        for size in (64 << 10, 128 << 10, 1 << 20):
+            self.arm(f"{__name__}.recurse", "n")
+            old = threading.stack_size(size)
+            thread = threading.Thread(target=lambda: results.append(recurse(20000)))
+            thread.start()
+            thread.join()
+            threading.stack_size(old)
+            self.assertEqual(self.state(), "TRIPPED")
+        self.assertEqual(results, [20000] * 3)
+
+
+class StressTest(EngineTest):
+    def test_attach_and_detach_under_load(self):
+        def work(errors):
+            point = Point(1)
+            while not done.is_set():
+                try:
+                    assert point.method(2) == 3 and point[5] == 5 and recurse(20) == 20
+                    assert samples.everything(1, zed=2)[5] == {"zed": 2}
+                    try:
+                        samples.raiser(ValueError("x"))
+                    except ValueError as error:
+                        assert error.args == ("x",)
+                except BaseException as error:
+                    errors.append(error)
+                    return
+
+        done, errors = threading.Event(), []
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        threads = [threading.Thread(target=work, args=(errors,)) for _ in range(4)]
+        specs = [
+            {"target": f"{__name__}.Point.method", "value": "[y, result, elapsed]"},
+            {"target": f"{__name__}.Point.method", "value": "locals()", "event": "call"},
+            {"target": f"{__name__}.Point.__getitem__", "value": "key"},
+            {"target": f"{__name__}.recurse", "value": "[i for i in range(n)]"},
+            {"target": "samples.raiser", "value": "result", "tags": "{'t': type(result)}"},
+            {"target": "samples.everything", "value": "zed"},
+            {"target": "samples.raiser", "value": "nope"},
+            {"target": "never.f"},
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for i in range(500):
+                self.apply(*specs[i % 3:])
+                engine_testing.tick()
+                time.sleep(0.001)
+                self.apply(*specs[:i % 8])
+                engine_testing.statuses()
+                if i % 20 == 0:
+                    engine_testing.take_events()
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+            sys.setswitchinterval(interval)
+        self.assertEqual(errors, [])
+        self.apply()
+        self.assert_restored(Point.method, Point.__getitem__, recurse, samples.raiser)
+
+
+class LeakTest(EngineTest):
+    HITS = 10000
+
+    def references(self, objects):
+        gc.collect()
+        return [sys.getrefcount(item) for item in objects]
+
+    def test_reference_counts(self):
+        argument, extra = object(), object()
+        samples.passes = lambda a, b=None, *rest, **kw: a
+        objects = [argument, extra, samples.passes, samples.passes.__code__, samples.__dict__,
+                   None.__class__]
+        for value in ("a", "result", "(a, b)", "kw", "rest", "args", "kwargs", "zed", "locals()",
+                      "[a for _ in (1, 2)]", "frame.f_locals", "now", "elapsed", "nope"):
+            for event in ("call", "return"):
+                with self.subTest(value=value, event=event):
+                    before = self.references(objects)
+                    self.arm("samples.passes", value, event=event)
+                    for _ in range(self.HITS // 20):
+                        samples.passes(argument, None, extra, zed=extra)
+                    self.apply()
+                    engine_testing.take_events()
+                    self.assertEqual(self.references(objects), before)
+
+    def test_reference_counts_of_exceptions(self):
+        error = ValueError("x")
+        self.arm("samples.raiser", "result", tags="{'k': result}")
+        before = None
+        for _ in range(self.HITS):
+            try:
+                samples.raiser(error)
+            except ValueError as caught:
+                caught.__traceback__ = None
+                caught = None
+            before = before or self.references([error, samples.raiser])
+        self.assertEqual(self.references([error, samples.raiser]), before)
+
+    def test_memory(self):
+        self.arm("samples.everything", "[a, extra, now, frame, zed]", tags="{'t': a, 'u': zed}")
+
+        def hits(count):
+            for _ in range(count):
+                samples.everything(1, zed=2)
+            engine_testing.take_events()
+            gc.collect()
+
+        hits(100)
+        tracemalloc.start()
+        try:
+            hits(100)
+            before = tracemalloc.get_traced_memory()[0]
+            hits(self.HITS)
+            self.assertLess(tracemalloc.get_traced_memory()[0] - before, 20000)
+        finally:
+            tracemalloc.stop()
+
+    def test_memory_of_arming(self):
+        def cycles(count):
+            for i in range(count):
+                self.apply({"target": "samples.plain", "value": "a + b", "tags": "{'x': a}"},
+                           {"target": "samples.Thing.value"}, {"target": "never.f"})
+                samples.plain(1)
+                self.apply()
+            engine_testing.take_events()
+            gc.collect()
+
+        cycles(20)
+        tracemalloc.start()
+        try:
+            cycles(20)
+            before = tracemalloc.get_traced_memory()[0]
+            cycles(500)
+            self.assertLess(tracemalloc.get_traced_memory()[0] - before, 20000)
+        finally:
+            tracemalloc.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
