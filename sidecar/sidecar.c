@@ -42,6 +42,7 @@ static void on_flushed(void *context) {
     struct sidecar *sidecar = context;
 
     diag_loop_timer_stop(sidecar->loop, &sidecar->flush);
+    diag_reporter_enable(&sidecar->reporter, false);
     diag_loop_stop(sidecar->loop);
 }
 
