@@ -6,6 +6,7 @@
 
 #include "inproc/engine/describe.h"
 #include "inproc/engine/encode_value.h"
+#include "inproc/engine/interrupt.h"
 #include "inproc/engine/tags.h"
 #include "inproc/engine/thread_state.h"
 
@@ -89,36 +90,7 @@ static void emit(struct diag_action *action, const struct diag_wire_writer *writ
 static void begin(struct diag_action *action, struct diag_wire_writer *writer,
                   enum diag_event_kind kind, uint64_t now_unix_ns) {
     diag_event_begin(writer, diag_bytes_make(action->prefix, action->prefix_size), kind,
-                     now_unix_ns, diag_thread_state.thread_id);
-}
-
-/* A KeyboardInterrupt that no `raise` statement raised is Ctrl-C, which arrived while the
- * expression ran: it is the target's, not ours. */
-static bool is_keyboard_interrupt(void) {
-    PyObject *type, *value, *traceback;
-    PyTracebackObject *innermost;
-    bool is_raised = false;
-
-    if (!PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        return false;
-    PyErr_Fetch(&type, &value, &traceback);
-    innermost = (PyTracebackObject *)traceback;
-    while (innermost != NULL && innermost->tb_next != NULL)
-        innermost = innermost->tb_next;
-    if (innermost != NULL && innermost->tb_lasti >= 0) {
-        PyCodeObject *code = PyFrame_GetCode(innermost->tb_frame);
-        PyObject *bytes = PyCode_GetCode(code);
-
-        if (bytes != NULL && innermost->tb_lasti < PyBytes_GET_SIZE(bytes)) {
-            unsigned char opcode = (unsigned char)PyBytes_AS_STRING(bytes)[innermost->tb_lasti];
-
-            is_raised = opcode == RAISE_VARARGS || opcode == RERAISE;
-        }
-        Py_XDECREF(bytes);
-        Py_DECREF(code);
-    }
-    PyErr_Restore(type, value, traceback);
-    return !is_raised;
+                     now_unix_ns, diag_thread_state_get()->thread_id);
 }
 
 /* The expression raised: takes the exception, and stops the action. */
@@ -128,9 +100,7 @@ static __attribute__((noinline)) void fail(struct diag_action *action, const cha
     uint8_t event[2 * ERROR_TEXT_MAX];
     struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
 
-    if (is_keyboard_interrupt()) {
-        PyErr_Clear();
-        PyErr_SetInterrupt();
+    if (diag_interrupt_take()) {
         action->dropped++;
         return;
     }

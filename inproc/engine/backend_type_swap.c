@@ -10,6 +10,10 @@
  * type can never be freed: hence the one process-wide `swapped`. The table of hooks lies
  * beside the type.
  *
+ * What differs for the program while a function is armed: type(f) is not FunctionType, and a class
+ * made meanwhile does not turn an armed function called __new__, __init_subclass__ or
+ * __class_getitem__ into a static or class method by itself.
+ *
  * A thunk costs C stack where a call from Python to Python costs none: see `exhausted`. */
 #include "inproc/engine/backend.h"
 

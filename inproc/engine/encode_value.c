@@ -5,6 +5,7 @@
 
 #include "inproc/engine/bounded_repr.h"
 #include "inproc/engine/describe.h"
+#include "inproc/engine/interrupt.h"
 #include "lib/event/event_encoder.h"
 
 #define TYPE_MAX 200
@@ -58,7 +59,10 @@ static __attribute__((noinline)) void encode_repr(struct diag_wire_writer *write
         char reason[DIAG_ENCODE_TEXT_MAX / 4];
         int length;
 
-        diag_describe_exception(reason, sizeof reason);
+        if (diag_interrupt_take())
+            snprintf(reason, sizeof reason, "interrupted by a signal");
+        else
+            diag_describe_exception(reason, sizeof reason);
         length = snprintf(text, sizeof text, "<repr failed: %s>", reason);
         full_size = (uint64_t)length;
         size = diag_bytes_utf8_cut(diag_bytes_make(text, (size_t)length), limits->text_max);

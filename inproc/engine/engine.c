@@ -50,13 +50,18 @@ static void update_import_watch(struct diag_engine *engine) {
     }
 }
 
-static void release(struct diag_engine *engine) {
+/* True if what an import left word of changed a status. */
+static bool release(struct diag_engine *engine) {
+    bool has_changed = false;
+
     while (engine->is_retry_wanted) {
         engine->is_retry_wanted = false;
-        diag_spec_table_retry(&engine->table, true);
+        if (diag_spec_table_retry(&engine->table, true))
+            has_changed = true;
     }
     update_import_watch(engine);
     engine->is_busy = false;
+    return has_changed;
 }
 
 static void imported(void *context) {
@@ -69,8 +74,7 @@ static void imported(void *context) {
     }
     engine->is_busy = true;
     has_changed = diag_spec_table_retry(&engine->table, true);
-    release(engine);
-    if (has_changed)
+    if (release(engine) || has_changed)
         engine->sink.status_changed(engine->sink.context);
 }
 

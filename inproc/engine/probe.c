@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inproc/engine/interrupt.h"
 #include "inproc/engine/thread_state.h"
 #include "lib/base/clock.h"
 
@@ -75,6 +76,7 @@ static void fire(struct action_list *list, struct diag_call *call, bool is_retur
         PyThreadState_LeaveTracing(thread);
     diag_py_credit_recursion(thread, -RECURSION_CREDIT);
     diag_thread_state.is_in_probe = false;
+    diag_interrupt_deliver();
 }
 
 static void call_done(struct diag_call *call) {

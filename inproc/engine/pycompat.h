@@ -53,6 +53,13 @@ static inline PyObject *diag_py_type_dict(PyTypeObject *type) {
     return type->tp_dict;
 }
 
+/* Borrowed: the object's __dict__, without asking its type; NULL: it has none. */
+static inline PyObject *diag_py_instance_dict(PyObject *object) {
+    PyObject **dict = _PyObject_GetDictPtr(object);
+
+    return dict == NULL ? NULL : *dict;
+}
+
 /* If the instruction loads a variable that is no local one, the index of its name, else -1. */
 static inline int diag_py_loaded_name(int opcode, int argument) {
     if (opcode == LOAD_NAME)
@@ -68,8 +75,9 @@ static inline void diag_py_credit_recursion(PyThreadState *thread, int levels) {
     thread->recursion_remaining += levels;
 }
 
+/* True if sys.settrace or sys.setprofile would see what this thread runs. */
 static inline bool diag_py_is_traced(const PyThreadState *thread) {
-    return thread->c_tracefunc != NULL || thread->c_profilefunc != NULL;
+    return thread->tracing == 0 && (thread->c_tracefunc != NULL || thread->c_profilefunc != NULL);
 }
 
 #endif

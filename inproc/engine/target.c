@@ -83,13 +83,6 @@ static PyObject *class_item(PyTypeObject *type, PyObject *name) {
     return NULL;
 }
 
-/* Borrowed, or NULL. */
-static PyObject *instance_dict(PyObject *object) {
-    PyObject **dict = _PyObject_GetDictPtr(object);
-
-    return dict == NULL ? NULL : *dict;
-}
-
 /* A member that a built-in type keeps in its C struct; runs only that type's own code. A new
  * reference, or NULL. */
 static PyObject *builtin_member(PyTypeObject *type, PyObject *object, const char *name) {
@@ -121,7 +114,7 @@ static PyObject *unwrap(PyObject *object) {
     if (PyObject_TypeCheck(object, &PyProperty_Type))
         return builtin_member(&PyProperty_Type, object, "fget");
     if (is_a(object, "functools", "cached_property")) {
-        PyObject *dict = instance_dict(object);
+        PyObject *dict = diag_py_instance_dict(object);
 
         return Py_XNewRef(dict == NULL ? NULL : PyDict_GetItemString(dict, "func"));
     }
@@ -143,7 +136,7 @@ static PyObject *attribute(PyObject *object, PyObject *name) {
         if (value != NULL)
             return value;
     }
-    value = dict_item(instance_dict(object), name);
+    value = dict_item(diag_py_instance_dict(object), name);
     if (value != NULL)
         return Py_NewRef(value);
     inner = unwrap(object);
@@ -163,7 +156,7 @@ static bool is_being_imported(PyObject *module) {
     if (!PyModule_Check(module))
         return false;
     spec = PyDict_GetItemString(PyModule_GetDict(module), "__spec__");
-    dict = spec == NULL ? NULL : instance_dict(spec);
+    dict = spec == NULL ? NULL : diag_py_instance_dict(spec);
     return dict != NULL && PyDict_GetItemString(dict, "_initializing") == Py_True;
 }
 
@@ -209,7 +202,7 @@ static void explain_bound_method(struct diag_target *out, PyObject *method) {
 }
 
 static bool wraps_something(PyObject *object) {
-    PyObject *dict = instance_dict(object);
+    PyObject *dict = diag_py_instance_dict(object);
 
     return dict != NULL && PyDict_GetItemString(dict, "__wrapped__") != NULL;
 }

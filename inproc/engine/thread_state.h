@@ -19,6 +19,7 @@ struct diag_thread_state {
     uintptr_t stack_low;
     size_t stack_reserve; /* closer to stack_low than this is too close */
     bool is_in_probe;     /* an instrument runs: probes do not fire */
+    void *interrupt;      /* an exception to raise afterwards: see interrupt.h */
 };
 
 extern __thread struct diag_thread_state diag_thread_state

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: MIT
+import os
+import signal
 import sys
 import traceback
 import unittest
@@ -178,6 +180,71 @@ class TargetRaisesTest(EngineTest):
             samples.plain(1)
             self.assertIs(sys.exc_info()[1], error)
             self.assertIsNone(error.__context__)
+
+
+class SignalTest(EngineTest):
+    """Exceptions of signal handlers that arrive while an instrument runs are the program's."""
+
+    def setUp(self):
+        super().setUp()
+        self.handlers = {number: signal.getsignal(number)
+                         for number in (signal.SIGINT, signal.SIGUSR1)}
+        samples.strike = lambda number: (os.kill(os.getpid(), number), spin())
+
+    def tearDown(self):
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+        super().tearDown()
+
+    def test_ctrl_c(self):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for value in ("strike(2)", "type('R', (), {'__repr__': lambda s: strike(2)})()"):
+            with self.subTest(value=value):
+                self.apply({"target": "samples.plain", "value": value},
+                           {"target": "samples.plain", "value": "[i for i in range(99)]"})
+                with self.assertRaises(KeyboardInterrupt):
+                    samples.plain(1)
+                    spin()
+                self.assertEqual(self.state(), "ARMED")
+                self.assertEqual(self.state("spec-1"), "ARMED")
+                self.events()
+
+    def test_handler_that_raises(self):
+        class Timeout(BaseException):
+            pass
+
+        def handler(number, frame):
+            raise error
+
+        class Handler:
+            def method(self, number, frame):
+                raise error
+
+        error = Timeout("mine")
+        for registered in (handler, Handler().method):
+            with self.subTest(registered=registered):
+                signal.signal(signal.SIGUSR1, registered)
+                self.arm("samples.plain", f"strike({int(signal.SIGUSR1)})")
+                with self.assertRaises(Timeout) as caught:
+                    samples.plain(1)
+                    spin()
+                self.assertIs(caught.exception, error)
+                self.assertEqual((self.state(), self.status()["dropped"]), ("ARMED", 1))
+
+    def test_signal_while_the_target_raises(self):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.arm("samples.raiser", "strike(2)")
+        with self.assertRaises(KeyboardInterrupt):
+            try:
+                samples.raiser(ValueError("x"))
+            except ValueError:
+                spin()
+
+
+def spin():
+    """Runs until a signal has been handled."""
+    for _ in range(1000000):
+        pass
 
 
 if __name__ == "__main__":

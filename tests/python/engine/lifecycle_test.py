@@ -259,5 +259,26 @@ class LifecycleTest(EngineTest):
         self.assertEqual(self.status()["hits"], 1)
 
 
+class RefusalTest(unittest.TestCase):
+    def test_sub_interpreter(self):
+        import _xxsubinterpreters
+
+        interpreter = _xxsubinterpreters.create()
+        try:
+            _xxsubinterpreters.run_string(interpreter, textwrap.dedent(f"""
+                import sys
+                sys.path[:] = {sys.path!r}
+                import engine_testing
+                try:
+                    engine_testing.start()
+                except RuntimeError as error:
+                    assert "sub-interpreters are not supported" in str(error), error
+                else:
+                    raise AssertionError("not refused")
+            """))
+        finally:
+            _xxsubinterpreters.destroy(interpreter)
+
+
 if __name__ == "__main__":
     unittest.main()

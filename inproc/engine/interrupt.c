@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "inproc/engine/interrupt.h"
+
+#include <signal.h>
+
+#include "inproc/engine/thread_state.h"
+
+/* True if a Python signal handler has this code. */
+static bool is_handler(PyCodeObject *code, PyObject *getsignal) {
+    for (int number = 1; number < NSIG; number++) {
+        PyObject *handler = PyObject_CallFunction(getsignal, "i", number);
+        PyObject *function = handler;
+        bool is_same;
+
+        PyErr_Clear(); /* not every number is a signal */
+        if (handler == NULL)
+            continue;
+        if (PyMethod_Check(handler))
+            function = PyMethod_GET_FUNCTION(handler);
+        is_same = diag_py_is_function(function) && diag_py_code(function) == code;
+        Py_DECREF(handler);
+        if (is_same)
+            return true;
+    }
+    return false;
+}
+
+/* True if one of the frames that the exception passed through is a signal handler's. */
+static bool is_from_handler(PyTracebackObject *traceback) {
+    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), "_signal");
+    PyObject *getsignal;
+
+    if (module == NULL || !PyModule_Check(module))
+        return false;
+    getsignal = PyDict_GetItemString(PyModule_GetDict(module), "getsignal");
+    for (; getsignal != NULL && traceback != NULL; traceback = traceback->tb_next) {
+        PyCodeObject *code = PyFrame_GetCode(traceback->tb_frame);
+        bool is_found = is_handler(code, getsignal);
+
+        Py_DECREF(code);
+        if (is_found)
+            return true;
+    }
+    return false;
+}
+
+/* True if a `raise` statement raised it. Python's own handler of SIGINT is written in C. */
+static bool is_from_raise(PyTracebackObject *traceback) {
+    PyCodeObject *code;
+    PyObject *bytes;
+    bool is_raise = false;
+
+    while (traceback != NULL && traceback->tb_next != NULL)
+        traceback = traceback->tb_next;
+    if (traceback == NULL || traceback->tb_lasti < 0)
+        return false;
+    code = PyFrame_GetCode(traceback->tb_frame);
+    bytes = PyCode_GetCode(code);
+    if (bytes != NULL && traceback->tb_lasti < PyBytes_GET_SIZE(bytes)) {
+        unsigned char opcode = (unsigned char)PyBytes_AS_STRING(bytes)[traceback->tb_lasti];
+
+        is_raise = opcode == RAISE_VARARGS || opcode == RERAISE;
+    }
+    Py_XDECREF(bytes);
+    Py_DECREF(code);
+    return is_raise;
+}
+
+bool diag_interrupt_take(void) {
+    bool is_keyboard_interrupt = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    PyObject *type, *value, *traceback;
+    bool is_interrupt;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    is_interrupt = (is_keyboard_interrupt && !is_from_raise((PyTracebackObject *)traceback)) ||
+                   is_from_handler((PyTracebackObject *)traceback);
+    if (!is_interrupt) {
+        PyErr_Restore(type, value, traceback);
+        return false;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_XSETREF(diag_thread_state.interrupt, value);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return true;
+}
+
+static int raise_now(void *exception) {
+    PyErr_SetObject((PyObject *)Py_TYPE((PyObject *)exception), exception);
+    Py_DECREF((PyObject *)exception);
+    return -1;
+}
+
+void diag_interrupt_deliver(void) {
+    PyObject *exception = diag_thread_state.interrupt;
+
+    if (exception == NULL)
+        return;
+    diag_thread_state.interrupt = NULL;
+    if (Py_AddPendingCall(raise_now, exception) < 0) {
+        Py_DECREF(exception); /* the queue is full */
+        PyErr_SetInterrupt();
+    }
+}
