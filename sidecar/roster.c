@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sidecar/roster.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/uid.h"
@@ -66,7 +66,7 @@ enum diag_status diag_roster_update(struct diag_roster *roster, const char *uid,
             diag_buffer_done(encoded);
             return DIAG_ERR_NO_MEMORY;
         }
-        memcpy(member->uid, uid, DIAG_UID_SIZE - 1);
+        snprintf(member->uid, sizeof member->uid, "%s", uid);
     }
     diag_buffer_done(&member->encoded);
     member->encoded = *encoded;

@@ -217,7 +217,6 @@ static void become_connected(struct diag_session *session) {
     diag_loop_timer_stop(session->loop, &session->lost);
     diag_log_info("connected to controller %s", session->options->controller);
     diag_roster_restart(&session->roster);
-    diag_reporter_enable(session->reporter, true);
 }
 
 static void on_message(void *context, struct diag_rpc_stream *stream, struct diag_bytes encoded) {
@@ -225,17 +224,22 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
     ProtobufCMessage *message = diag_rpc_unpack(&diagnose__v1__sync_response__descriptor, encoded);
     const Diagnose__V1__SyncResponse *response = (const Diagnose__V1__SyncResponse *)message;
     enum diag_status status;
+    bool is_first;
 
     if (message == NULL) {
         diag_log_warning("controller: malformed SyncResponse of %zu bytes", encoded.size);
         diag_rpc_stream_cancel(stream);
         return;
     }
-    if (!session->is_connected)
+    is_first = !session->is_connected;
+    if (is_first)
         become_connected(session);
     status = apply(session, response);
     if (status == DIAG_OK) {
         acknowledge(session, response->nonce);
+        /* Not before it is known whether events are wanted: rings would be emptied for nobody. */
+        if (is_first)
+            diag_reporter_enable(session->reporter, true);
     } else {
         diag_log_error("specs of the controller: %s", diag_status_name(status));
         diag_rpc_stream_cancel(stream);
