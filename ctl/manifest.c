@@ -25,7 +25,7 @@
 /* Where messages come from: the file, and the spec within a list of specs. */
 struct place {
     const char *name;
-    char index[32]; /* "[2]." or "" */
+    char index[32]; /* "[2]" or "" */
     struct diag_error *err;
 };
 
@@ -44,8 +44,8 @@ static enum diag_status refuse(const struct place *place, unsigned line, const c
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    return diag_error_set(place->err, DIAG_ERR_INVALID, 0, "%s:%u: %s%s", place->name, line,
-                          place->index, message);
+    return diag_error_set(place->err, DIAG_ERR_INVALID, 0, "%s:%u: %s%s%s", place->name, line,
+                          place->index, place->index[0] != '\0' ? "." : "", message);
 }
 
 /* `path` is "" or ends with a dot. */
@@ -248,8 +248,10 @@ static enum diag_status add_entry(const struct place *place, struct diag_map *se
     struct diag_manifest_entry *entry;
 
     if (document->kind != DIAG_DOCUMENT_MAP)
-        return refuse(place, document->line, "a spec must be a map, not %s",
-                      diag_document_kind_name(document->kind));
+        return diag_error_set(place->err, DIAG_ERR_INVALID, 0,
+                              "%s:%u: %s%sa spec must be a map, not %s", place->name,
+                              document->line, place->index, place->index[0] != '\0' ? ": " : "",
+                              diag_document_kind_name(document->kind));
     manifest->entries =
         diag_memory_resize(manifest->entries, manifest->entry_count + 1, sizeof *entry);
     entry = &manifest->entries[manifest->entry_count++];
@@ -287,7 +289,7 @@ static enum diag_status fill_manifest(struct diag_manifest *manifest, struct dia
         for (size_t j = 0;
              document->kind == DIAG_DOCUMENT_LIST && status == DIAG_OK && j < document->item_count;
              j++) {
-            snprintf(place.index, sizeof place.index, "[%zu].", j);
+            snprintf(place.index, sizeof place.index, "[%zu]", j);
             status = add_entry(&place, &seen, document->items[j], manifest);
         }
         if (status != DIAG_OK)

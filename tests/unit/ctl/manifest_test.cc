@@ -101,7 +101,7 @@ TEST(Manifest, NamesFileLineAndField) {
         {"# nothing\n---\n", "1: there is no spec in it"},
         {"[]", "1: there is no spec in it"},
         {"just text", "1: a spec must be a map, not text"},
-        {"[[]]", "1: [0].a spec must be a map, not a list"},
+        {"[[]]", "1: [0]: a spec must be a map, not a list"},
         {with("id: cart-total\n", ""), "1: id: missing"},
         {with("target: shop.cart.Cart.total\n", ""), "1: target: missing"},
         {with("lifespan: 10\n", ""), "1: lifespan: missing"},
