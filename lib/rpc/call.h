@@ -7,6 +7,7 @@
 
 #include <grpc/grpc.h>
 
+#include "lib/rpc/loop.h"
 #include "lib/rpc/stream.h"
 
 DIAG_DECLS_BEGIN
@@ -21,7 +22,8 @@ void diag_rpc_call_list_cancel(struct diag_rpc_call_list *list);
 
 /* `call` becomes the stream's; NULL when out of memory, with the call cancelled and dropped.
  * The stream is in `list` until its end. */
-struct diag_rpc_stream *diag_rpc_call_accept(struct diag_rpc_call_list *list, grpc_call *call);
+struct diag_rpc_stream *diag_rpc_call_accept(struct diag_loop *loop,
+                                             struct diag_rpc_call_list *list, grpc_call *call);
 
 /* As above; `metadata_flags` are gRPC's, of the initial metadata. Nothing is sent yet. */
 struct diag_rpc_stream *diag_rpc_call_start(struct diag_rpc_call_list *list, grpc_call *call,

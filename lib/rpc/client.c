@@ -26,61 +26,85 @@ struct diag_rpc_client {
     grpc_channel *channel;
     struct diag_rpc_call_list calls;
     bool is_closing;
+
+    /* what the channel is made of */
+    grpc_channel_credentials *credentials;
+    char *target;
+    char *authority; /* --tls-server-name, or the address */
+    struct diag_rpc_args args;
 };
 
-static grpc_channel *create_channel(const struct diag_rpc_client_options *options,
-                                    const char *target, const char *authority,
-                                    grpc_channel_credentials *credentials) {
-    const char *server_name = options->tls.server_name;
-    struct diag_rpc_args args = {.count = 0};
-    grpc_channel_args view;
+static void fill_args(struct diag_rpc_client *client,
+                      const struct diag_rpc_client_options *options) {
+    struct diag_rpc_args *args = &client->args;
 
-    diag_rpc_args_common(&args, options->max_message_size);
-    diag_rpc_args_int(&args, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+    diag_rpc_args_common(args, options->max_message_size);
+    diag_rpc_args_int(args, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
                       diag_rpc_args_clamp(options->min_backoff_ms));
-    diag_rpc_args_int(&args, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+    diag_rpc_args_int(args, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                       diag_rpc_args_clamp(options->max_backoff_ms));
     /* In spite of its name, this is how long one attempt to connect may take. */
-    diag_rpc_args_int(&args, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS);
-    diag_rpc_args_int(&args, GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, DNS_INTERVAL_MIN_MS);
-    diag_rpc_args_int(&args, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+    diag_rpc_args_int(args, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS);
+    diag_rpc_args_int(args, GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, DNS_INTERVAL_MIN_MS);
+    diag_rpc_args_int(args, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     /* The environment of a pod must not send its events elsewhere. */
-    diag_rpc_args_int(&args, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    diag_rpc_args_int(args, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     /* A retried call might be served twice; our callers know what they may repeat. */
-    diag_rpc_args_int(&args, GRPC_ARG_ENABLE_RETRIES, 0);
+    diag_rpc_args_int(args, GRPC_ARG_ENABLE_RETRIES, 0);
     /* Else two clients of one address would share a connection, and its backoff. */
-    diag_rpc_args_int(&args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    diag_rpc_args_text(&args, GRPC_ARG_DEFAULT_AUTHORITY,
-                       server_name != NULL ? server_name : authority);
-    if (server_name != NULL)
-        diag_rpc_args_text(&args, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, server_name);
-    view = diag_rpc_args_view(&args);
-    return grpc_channel_create(target, credentials, &view);
+    diag_rpc_args_int(args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    diag_rpc_args_text(args, GRPC_ARG_DEFAULT_AUTHORITY, client->authority);
+    if (options->tls.server_name != NULL)
+        diag_rpc_args_text(args, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, client->authority);
+}
+
+static grpc_channel *create_channel(struct diag_rpc_client *client) {
+    grpc_channel_args view = diag_rpc_args_view(&client->args);
+
+    return grpc_channel_create(client->target, client->credentials, &view);
+}
+
+static void free_client(struct diag_rpc_client *client) {
+    if (client == NULL)
+        return;
+    if (client->channel != NULL)
+        grpc_channel_destroy(client->channel);
+    if (client->credentials != NULL)
+        grpc_channel_credentials_release(client->credentials);
+    free(client->target);
+    free(client->authority);
+    free(client);
+}
+
+static void free_clientp(struct diag_rpc_client **client) {
+    free_client(*client);
 }
 
 enum diag_status diag_rpc_client_new(struct diag_loop *loop,
                                      const struct diag_rpc_client_options *options,
                                      struct diag_rpc_client **out, struct diag_error *err) {
-    DIAG_CLEANUP(diag_freep) struct diag_rpc_client *client = calloc(1, sizeof *client);
-    DIAG_CLEANUP(diag_freep) char *target = NULL;
-    DIAG_CLEANUP(diag_freep) char *authority = NULL;
-    grpc_channel_credentials *credentials = NULL;
+    DIAG_CLEANUP(free_clientp) struct diag_rpc_client *client = NULL;
     struct diag_rpc_address address;
     enum diag_status status = diag_rpc_address_parse(options->address, &address, err);
 
     if (status != DIAG_OK)
         return status;
-    target = diag_rpc_address_target(&address);
-    authority = diag_rpc_address_authority(&address);
-    if (client == NULL || target == NULL || authority == NULL)
+    client = calloc(1, sizeof *client);
+    if (client == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "client");
-    status = diag_rpc_client_credentials(&options->tls, options->address, &credentials, err);
-    if (status != DIAG_OK)
-        return status;
     client->loop = loop;
     client->calls.is_empty = true;
-    client->channel = create_channel(options, target, authority, credentials);
-    grpc_channel_credentials_release(credentials);
+    client->target = diag_rpc_address_target(&address);
+    client->authority = options->tls.server_name != NULL ? strdup(options->tls.server_name)
+                                                         : diag_rpc_address_authority(&address);
+    if (client->target == NULL || client->authority == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "client");
+    status =
+        diag_rpc_client_credentials(&options->tls, options->address, &client->credentials, err);
+    if (status != DIAG_OK)
+        return status;
+    fill_args(client, options);
+    client->channel = create_channel(client);
     *out = DIAG_TAKE_PTR(client);
     return DIAG_OK;
 }
@@ -91,8 +115,7 @@ void diag_rpc_client_free(struct diag_rpc_client *client) {
     client->is_closing = true;
     diag_rpc_call_list_cancel(&client->calls);
     diag_loop_run_until(client->loop, &client->calls.is_empty, UINT64_MAX);
-    grpc_channel_destroy(client->channel);
-    free(client);
+    free_client(client);
 }
 
 /* Nothing is sent yet. */
@@ -215,6 +238,17 @@ enum diag_status diag_rpc_client_call(struct diag_rpc_client *client, const char
     return DIAG_OK;
 }
 
+/* A channel that has failed to connect fails all calls with the old reason until it is connected,
+ * even while it tries again; only a new one has the next call wait for the outcome. Calls that wait
+ * for ready would not survive the old one. */
 void diag_rpc_client_reset_backoff(struct diag_rpc_client *client) {
-    grpc_channel_reset_connect_backoff(client->channel);
+    bool has_failed =
+        grpc_channel_check_connectivity_state(client->channel, 0) == GRPC_CHANNEL_TRANSIENT_FAILURE;
+
+    if (has_failed && client->calls.is_empty) {
+        grpc_channel_destroy(client->channel);
+        client->channel = create_channel(client);
+    } else {
+        grpc_channel_reset_connect_backoff(client->channel);
+    }
 }

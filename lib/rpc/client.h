@@ -30,7 +30,8 @@ DIAG_MUST_CHECK enum diag_status diag_rpc_client_new(struct diag_loop *loop,
                                                      struct diag_rpc_client **out,
                                                      struct diag_error *err);
 
-/* Cancels what is open, runs the loop until it has ended, frees. NULL is fine. */
+/* Cancels what is open, runs the loop until it has ended, frees. Not from inside a callback of this
+ * client. NULL is fine. */
 void diag_rpc_client_free(struct diag_rpc_client *client);
 
 /* `response` is empty unless result->code is 0; both borrowed. */
@@ -50,7 +51,9 @@ diag_rpc_client_open(struct diag_rpc_client *client, const char *method,
                      const struct diag_rpc_stream_events *events, void *context, size_t max_queued,
                      struct diag_rpc_stream **out, struct diag_error *err);
 
-/* Forgets gRPC's backoff, so that the next call tries to connect at once. */
+/* Forgets gRPC's backoff, so that the next call tries to connect at once and waits for the outcome.
+ * While other calls are open, gRPC only tries at once, and the next call may still fail with what
+ * happened before. */
 void diag_rpc_client_reset_backoff(struct diag_rpc_client *client);
 
 DIAG_DECLS_END

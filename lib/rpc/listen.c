@@ -39,6 +39,9 @@ enum diag_status diag_rpc_listen_check(const struct diag_rpc_address *address,
     if (connect(fd, (struct sockaddr *)&name, sizeof name) == 0 || errno == EAGAIN)
         return diag_error_set(err, DIAG_ERR_BUSY, 0,
                               "cannot listen on unix:%s: another process serves it", address->path);
+    /* Only a socket that nobody listens to may be replaced. */
+    if (errno != ECONNREFUSED && errno != ENOENT)
+        return diag_error_set(err, DIAG_ERR_IO, errno, "cannot listen on unix:%s", address->path);
     return DIAG_OK;
 }
 

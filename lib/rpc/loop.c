@@ -87,13 +87,15 @@ static void log_only_assertions(gpr_log_func_args *args) {
         fprintf(stderr, "%s:%d: %s\n", args->file, args->line, args->message);
 }
 
-/* What the environment says goes first. */
+/* What the environment says goes first. There is no grpc_shutdown to this grpc_init: it would wait
+ * up to ten seconds for a poller that gRPC starts when a socket's buffer is full. */
 static void set_up_grpc(void) {
     if (getenv("GRPC_VERBOSITY") == NULL)
         gpr_set_log_function(log_only_assertions);
     /* The system's own resolver: it sees what nsswitch.conf says, and c-ares leaks memory each
      * time that it looks up localhost. There is no other way to choose it. */
     setenv("GRPC_DNS_RESOLVER", "native", 0);
+    grpc_init();
 }
 
 static void on_wake(void *context, bool is_ok) {
@@ -116,13 +118,13 @@ static void wake_locked(struct diag_loop *loop) {
 }
 
 enum diag_status diag_loop_new(struct diag_loop **out, struct diag_error *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct diag_loop *loop = calloc(1, sizeof *loop);
     grpc_channel_credentials *credentials;
 
     if (loop == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "completion loop");
-    set_up_grpc();
-    grpc_init();
+    pthread_once(&once, set_up_grpc);
     task_list_init(&loop->ready);
     task_list_init(&loop->posted);
     pthread_mutex_init(&loop->lock, NULL);
@@ -144,7 +146,6 @@ void diag_loop_free(struct diag_loop *loop) {
         continue;
     grpc_completion_queue_destroy(loop->queue);
     grpc_channel_destroy(loop->wake_channel);
-    grpc_shutdown();
     task_list_done(&loop->ready);
     task_list_done(&loop->posted);
     pthread_mutex_destroy(&loop->lock);

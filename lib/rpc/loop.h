@@ -4,10 +4,11 @@
  * Threading: everything in lib/rpc belongs to the thread that runs the loop: callbacks are called
  *            there, and functions may be called only there (or before the loop runs). The two
  *            exceptions are diag_loop_post and diag_loop_stop: any thread.
- * Fork:      never fork with a live loop.
+ * Fork:      never fork once there has been a loop: gRPC's threads stay until the process ends.
  * Signals:   block them before diag_loop_new; gRPC's threads inherit the mask.
- * Process:   the first diag_loop_new silences gRPC's log and chooses its resolver, unless the
- *            environment has GRPC_VERBOSITY or GRPC_DNS_RESOLVER; call it before other threads start.
+ * Process:   the first diag_loop_new initialises gRPC. It silences gRPC's log and chooses its
+ *            resolver, unless the environment has GRPC_VERBOSITY or GRPC_DNS_RESOLVER; to be called
+ *            before other threads start.
  * Ownership: a loop must outlive its servers, clients and timers. */
 #ifndef DIAG_LIB_RPC_LOOP_H
 #define DIAG_LIB_RPC_LOOP_H

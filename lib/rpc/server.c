@@ -20,6 +20,9 @@
 /* Calls that may come in between two turns of the loop without waiting in gRPC. */
 #define SLOT_COUNT 16
 
+/* gRPC's default of two minutes is long to keep a connection that says nothing. */
+#define HANDSHAKE_TIMEOUT_MS 20000
+
 /* What gRPC fills when the next call comes in. */
 struct slot {
     struct diag_rpc_server *server;
@@ -121,7 +124,7 @@ static void open_stream(struct diag_rpc_stream *stream, const struct diag_rpc_me
 }
 
 static void serve_call(struct diag_rpc_server *server, grpc_call *call, grpc_slice path) {
-    struct diag_rpc_stream *stream = diag_rpc_call_accept(&server->calls, call);
+    struct diag_rpc_stream *stream = diag_rpc_call_accept(server->loop, &server->calls, call);
     const struct diag_rpc_method *method = find_method(server, path);
 
     if (stream == NULL)
@@ -180,6 +183,7 @@ static grpc_server *create_core(const struct diag_rpc_server_options *options) {
     diag_rpc_args_common(&args, options->max_message_size);
     diag_rpc_args_int(&args, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                       DIAG_RPC_PING_INTERVAL_MIN_MS);
+    diag_rpc_args_int(&args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS);
     /* else a second server would share the port, and each get some of the connections */
     diag_rpc_args_int(&args, GRPC_ARG_ALLOW_REUSEPORT, 0);
     view = diag_rpc_args_view(&args);

@@ -28,12 +28,13 @@ struct queued {
 };
 
 struct diag_rpc_stream {
+    struct diag_loop *loop; /* server */
     struct diag_rpc_call_list *list;
     struct diag_rpc_stream *next, *previous; /* in the list */
     grpc_call *call;
     char *peer; /* NULL: not asked for yet */
     bool is_server;
-    unsigned batch_count; /* outstanding */
+    unsigned batch_count; /* outstanding, and a posted on_input_end */
 
     const struct diag_rpc_stream_events *events; /* NULL: nobody to tell */
     void *context;
@@ -134,14 +135,12 @@ static void report_end(struct diag_rpc_stream *stream) {
 
 /* A batch has come out of the queue and is dealt with; with the last one the stream goes. */
 static void end_batch(struct diag_rpc_stream *stream) {
-    struct diag_rpc_call_list *list = stream->list;
-
     if (--stream->batch_count > 0)
         return;
     stream->is_ending = true;
+    list_remove(stream->list, stream);
     if (stream->events != NULL)
         report_end(stream);
-    list_remove(list, stream);
     free_stream(stream);
 }
 
@@ -364,13 +363,26 @@ static void deliver(struct diag_rpc_stream *stream, grpc_byte_buffer *buffer) {
     grpc_slice_unref(slice);
 }
 
-static void on_input_end(struct diag_rpc_stream *stream) {
+static void on_input_end(void *context) {
+    struct diag_rpc_stream *stream = context;
+
+    if (is_listening(stream)) {
+        if (stream->events->on_half_closed != NULL)
+            stream->events->on_half_closed(stream->context, stream);
+        else
+            diag_rpc_stream_finish(stream, DIAG_OK, NULL);
+    }
+    end_batch(stream);
+}
+
+/* gRPC reports the end of the input in the same way when the peer has cancelled, and says so only
+ * with the end batch, which follows: so let what is in the queue come first. */
+static void post_input_end(struct diag_rpc_stream *stream) {
     if (!stream->is_server)
         return; /* the status follows */
-    if (stream->events->on_half_closed != NULL)
-        stream->events->on_half_closed(stream->context, stream);
-    else
-        diag_rpc_stream_finish(stream, DIAG_OK, NULL);
+    stream->batch_count++;
+    if (diag_loop_post(stream->loop, on_input_end, stream) != DIAG_OK)
+        on_input_end(stream);
 }
 
 static void on_received(void *context, bool is_ok) {
@@ -384,7 +396,7 @@ static void on_received(void *context, bool is_ok) {
         if (is_listening(stream))
             receive(stream);
     } else if (is_ok && is_listening(stream)) {
-        on_input_end(stream);
+        post_input_end(stream);
     }
     if (buffer != NULL)
         grpc_byte_buffer_destroy(buffer);
@@ -413,12 +425,14 @@ static struct diag_rpc_stream *new_stream(struct diag_rpc_call_list *list, grpc_
     return stream;
 }
 
-struct diag_rpc_stream *diag_rpc_call_accept(struct diag_rpc_call_list *list, grpc_call *call) {
+struct diag_rpc_stream *diag_rpc_call_accept(struct diag_loop *loop,
+                                             struct diag_rpc_call_list *list, grpc_call *call) {
     struct diag_rpc_stream *stream = new_stream(list, call);
     grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
 
     if (stream == NULL)
         return NULL;
+    stream->loop = loop;
     stream->is_server = true;
     op.data.recv_close_on_server.cancelled = &stream->is_cancelled_by_peer;
     start_batch(stream, &op, 1, &stream->end_tag);

@@ -185,8 +185,8 @@ class RpcTest : public ::testing::Test {
         options.address = address.c_str();
         options.tls = tls;
         options.max_message_size = kMessageMax;
-        options.min_backoff_ms = 100;
-        options.max_backoff_ms = 200;
+        options.min_backoff_ms = min_backoff_ms_;
+        options.max_backoff_ms = 2 * min_backoff_ms_;
         EXPECT_EQ(DIAG_OK,
                   diag_rpc_client_new(loop != nullptr ? loop : loop_, &options, &client, &err_))
             << err_.message;
@@ -274,6 +274,7 @@ class RpcTest : public ::testing::Test {
     diag_error err_ = {};
     StreamEnd server_end_; /* of the stream that was opened last */
     bool is_open_ = false;
+    uint64_t min_backoff_ms_ = 100;
     std::function<void()> on_open_;
     TemporaryFolder folder_;
 };

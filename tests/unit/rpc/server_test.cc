@@ -33,9 +33,9 @@ class ServerTest : public RpcTest {
 };
 
 /* What a killed server leaves behind, or a live one if `is_listening`; returns the socket. */
-int bind_unix(const std::string &path, bool is_listening) {
+int bind_unix(const std::string &path, bool is_listening, int kind = SOCK_STREAM) {
     sockaddr_un name = {};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
 
     name.sun_family = AF_UNIX;
     strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
@@ -78,6 +78,17 @@ TEST_F(ServerTest, LeavesTheSocketOfALiveServer) {
 
     EXPECT_EQ(DIAG_ERR_BUSY, start_server("unix:" + path));
     EXPECT_EQ("cannot listen on unix:" + path + ": another process serves it",
+              std::string(err_.message));
+    EXPECT_TRUE(exists(path));
+    close(fd);
+}
+
+TEST_F(ServerTest, LeavesASocketOfAnotherKind) {
+    std::string path = folder_.file("socket");
+    int fd = bind_unix(path, true, SOCK_SEQPACKET);
+
+    EXPECT_EQ(DIAG_ERR_IO, start_server("unix:" + path));
+    EXPECT_EQ("cannot listen on unix:" + path + ": " + strerror(EPROTOTYPE),
               std::string(err_.message));
     EXPECT_TRUE(exists(path));
     close(fd);
@@ -201,6 +212,23 @@ TEST_F(ServerTest, ClientsReconnectToAServerThatComesBack) {
     open_stream(client, again);
     ASSERT_EQ(DIAG_OK, write(again.stream, "hello"));
     ASSERT_TRUE(run_until([&] { return !server_end_.received.empty(); }));
+}
+
+TEST_F(ServerTest, ResettingTheBackoffConnectsAtOnce) {
+    std::string address = "unix:" + folder_.file("socket");
+    StreamEnd &end = new_end();
+
+    min_backoff_ms_ = 1000 * kPatienceMs;
+    diag_rpc_client *client = connect(address);
+    EXPECT_EQ(14, call(client, "/test.Service/Echo", "x").code);
+    ASSERT_EQ(DIAG_OK, start_server(address)) << err_.message;
+    open_stream(client, end); /* still fails for the old reason */
+    end.on_closed = [&](StreamEnd &) { diag_rpc_client_reset_backoff(client); };
+    ASSERT_TRUE(run_until(end.is_closed));
+    StreamEnd &again = new_end();
+    open_stream(client, again);
+    ASSERT_TRUE(run_until([&] { return is_open_ || again.is_closed; }));
+    EXPECT_TRUE(is_open_) << again.code << again.status_message;
 }
 
 } // namespace

@@ -282,6 +282,7 @@ TEST_P(StreamTest, TheClientCancels) {
     EXPECT_EQ(1, end_.code);
     EXPECT_EQ("cancelled by the client", end_.status_message);
     EXPECT_EQ(1, server_end_.code);
+    EXPECT_FALSE(server_end_.is_half_closed);
     EXPECT_EQ(1, end_.closed_count);
     EXPECT_EQ(1, server_end_.closed_count);
 }
