@@ -5,7 +5,7 @@
 
 #include "ctl/help.h"
 #include "ctl/suggest.h"
-#include "ctl/version.h"
+#include "lib/base/version.h"
 
 #define VERBS_MAX 16
 
@@ -81,7 +81,7 @@ static enum diag_exit run(struct diag_options *options) {
     options->word_count -= name_words;
     if (command->run != NULL)
         return command->run(options);
-    puts("diagnosectl " DIAG_CTL_VERSION);
+    puts("diagnosectl " DIAG_VERSION);
     return DIAG_EXIT_OK;
 }
 

@@ -20,25 +20,21 @@ void diag_signal_watch_block(void) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* Ends by cancellation: sigwait is a cancellation point. */
 static void *wait_for_signals(void *context) {
     struct diag_signal_watch *watch = context;
     sigset_t signals = watched();
 
     for (;;) {
-        int number, old_state;
-        bool is_posted;
+        int number;
 
         if (sigwait(&signals, &number) != 0)
             continue;
-        /* never cancelled while it holds a lock of the loop */
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old_state);
-        is_posted = diag_loop_post(watch->loop, watch->fn, watch->context) == DIAG_OK;
-        pthread_setcancelstate(old_state, &old_state);
-        if (!is_posted)
+        /* acquire; pairs with the release in diag_signal_watch_stop */
+        if (__atomic_load_n(&watch->is_stopping, __ATOMIC_ACQUIRE))
+            return NULL;
+        if (diag_loop_post(watch->loop, watch->fn, watch->context) != DIAG_OK)
             _exit(128 + number);
     }
-    return NULL;
 }
 
 enum diag_status diag_signal_watch_start(struct diag_signal_watch *watch, struct diag_loop *loop,
@@ -48,6 +44,7 @@ enum diag_status diag_signal_watch_start(struct diag_signal_watch *watch, struct
     watch->loop = loop;
     watch->fn = fn;
     watch->context = context;
+    watch->is_stopping = false;
     error = pthread_create(&watch->thread, NULL, wait_for_signals, watch);
     if (error != 0)
         return diag_error_set(err, DIAG_ERR_IO, error, "thread for signals");
@@ -58,7 +55,9 @@ enum diag_status diag_signal_watch_start(struct diag_signal_watch *watch, struct
 void diag_signal_watch_stop(struct diag_signal_watch *watch) {
     if (!watch->is_running)
         return;
-    pthread_cancel(watch->thread);
+    __atomic_store_n(&watch->is_stopping, true, __ATOMIC_RELEASE);
+    /* wakes it; the signal is blocked everywhere, so it does nothing else */
+    pthread_kill(watch->thread, SIGTERM);
     pthread_join(watch->thread, NULL);
     watch->is_running = false;
 }

@@ -21,6 +21,7 @@ struct diag_signal_watch {
     void *context;
     pthread_t thread;
     bool is_running;
+    bool is_stopping; /* atomic */
 };
 
 void diag_signal_watch_block(void);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <mutex>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,11 +27,23 @@ constexpr uint64_t kHour = UINT64_C(3600) * 1000000000;
 
 /* What the fake controller is told and does. */
 struct Fake {
-    std::vector<std::string> calls;
     bool is_silent = false;    /* Subscribe: never says that it has started */
     bool sends_signal = false; /* Subscribe: a SIGINT after the first event */
     enum diag_status subscribe_end = DIAG_OK;
     bool ends_subscription = false;
+
+    void note(const std::string &call) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        calls_.push_back(call);
+    }
+    std::vector<std::string> calls() {
+        std::lock_guard<std::mutex> guard(mutex_);
+        return calls_;
+    }
+
+  private:
+    std::mutex mutex_; /* the server has a thread of its own */
+    std::vector<std::string> calls_;
 };
 
 char *text(const char *value) {
@@ -70,7 +83,7 @@ enum diag_status apply(void *service, struct diag_bytes request, struct diag_rpc
         diag_rpc_unpack(&diagnose__v1__apply_request__descriptor, request));
     std::string id = unpacked->spec->id;
     std::string event = unpacked->spec->instrument->event;
-    fake->calls.push_back("apply " + id);
+    fake->note("apply " + id);
     diagnose__v1__apply_request__free_unpacked(unpacked, nullptr);
     if (event == "retrun")
         return diag_error_set(err, DIAG_ERR_INVALID, 0,
@@ -139,7 +152,7 @@ enum diag_status remove_spec(void *service, struct diag_bytes request,
     auto *unpacked = reinterpret_cast<Diagnose__V1__DeleteRequest *>(
         diag_rpc_unpack(&diagnose__v1__delete_request__descriptor, request));
     std::string id = unpacked->id;
-    static_cast<Fake *>(service)->calls.push_back("delete " + id);
+    static_cast<Fake *>(service)->note("delete " + id);
     diagnose__v1__delete_request__free_unpacked(unpacked, nullptr);
     if (id == "gone")
         return diag_error_set(err, DIAG_ERR_NOT_FOUND, 0, "no such spec");
@@ -210,7 +223,7 @@ void on_subscribe(void *context, struct diag_rpc_stream *stream, struct diag_byt
     auto *unpacked = reinterpret_cast<Diagnose__V1__SubscribeRequest *>(
         diag_rpc_unpack(&diagnose__v1__subscribe_request__descriptor, request));
     for (size_t i = 0; i < unpacked->n_spec_ids; i++)
-        fake->calls.push_back(std::string("subscribe ") + unpacked->spec_ids[i]);
+        fake->note(std::string("subscribe ") + unpacked->spec_ids[i]);
     diagnose__v1__subscribe_request__free_unpacked(unpacked, nullptr);
     if (fake->is_silent)
         return;
@@ -315,7 +328,7 @@ TEST_F(Command, AppliesInOrder) {
     write_manifest(spec("new") + spec("old"));
     EXPECT_EQ(run(diag_command_apply), 0) << err_;
     EXPECT_EQ(out_, "spec new created\nspec old applied\n");
-    EXPECT_EQ(fake_.calls, (std::vector<std::string>{"apply new", "apply old"}));
+    EXPECT_EQ(fake_.calls(), (std::vector<std::string>{"apply new", "apply old"}));
 }
 
 TEST_F(Command, ApplySendsNothingOfABadManifest) {
@@ -323,7 +336,7 @@ TEST_F(Command, ApplySendsNothingOfABadManifest) {
     write_manifest(spec("good") + spec("bad") + "lifespan: 2\n");
     EXPECT_EQ(run(diag_command_apply), 2);
     EXPECT_EQ(err_, "diagnosectl: " + manifest_ + ":17: lifespan: given twice\n");
-    EXPECT_TRUE(fake_.calls.empty());
+    EXPECT_TRUE(fake_.calls().empty());
 }
 
 TEST_F(Command, ApplyShowsWhereTheServersObjectionIs) {
@@ -369,7 +382,7 @@ TEST_F(Command, WhatGetPrintsCanBeApplied) {
         EXPECT_EQ(run(diag_command_apply), 0) << err_;
         options_.file = nullptr;
     }
-    EXPECT_EQ(fake_.calls, (std::vector<std::string>{"apply cart-total", "apply cart-total"}));
+    EXPECT_EQ(fake_.calls(), (std::vector<std::string>{"apply cart-total", "apply cart-total"}));
 }
 
 TEST_F(Command, DescribesASpec) {
@@ -396,7 +409,7 @@ TEST_F(Command, DeletesTheOthersToo) {
     EXPECT_EQ(err_, "diagnosectl: gone: no such spec\n");
     write_manifest(spec("c"));
     EXPECT_EQ(run(diag_command_delete), 0);
-    EXPECT_EQ(fake_.calls.back(), "delete c");
+    EXPECT_EQ(fake_.calls().back(), "delete c");
     EXPECT_EQ(run(diag_command_delete, {"a"}), 2); /* and a file */
 }
 
@@ -409,7 +422,7 @@ TEST_F(Command, WatchesEventsUpToACount) {
     EXPECT_EQ(run(diag_command_events), 0) << err_;
     EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 2);
     EXPECT_NE(out_.find("\"value\":5"), std::string::npos);
-    EXPECT_EQ(fake_.calls, (std::vector<std::string>{"subscribe cart-total"}));
+    EXPECT_EQ(fake_.calls(), (std::vector<std::string>{"subscribe cart-total"}));
     EXPECT_NE(err_.find("lost 9 events"), std::string::npos) << err_;
     EXPECT_NE(err_.find("pid 4711 lost 4 events"), std::string::npos) << err_;
 }
