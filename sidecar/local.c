@@ -1,52 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: one epoll loop. Rings are read in passes: the first event wakes us through the
- * ring's eventfd; a pass collects what all rings have, and while a request is being filled further
- * passes follow until it is full or 2 ms old. Only then do the readers sleep again, so that busy
- * writers make a system call each 2 ms and not with each event. */
 #include "sidecar/local.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "sidecar/process.h"
+#include "sidecar/local_state.h"
 
-#define WINDOW_NS (2 * DIAG_NS_PER_MS)
-#define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
-#define HELLO_TIME_NS (5 * DIAG_NS_PER_S)
-#define LEAVE_TIME_NS (500 * DIAG_NS_PER_MS)
-#define NEWS_INTERVAL_NS (100 * DIAG_NS_PER_MS)
-#define COUNTERS_INTERVAL_NS DIAG_NS_PER_S
-#define ACCEPT_PAUSE_NS (100 * DIAG_NS_PER_MS)
-
-#define STRANGERS_MAX 64          /* connections that have not said HELLO */
-#define MESSAGES_PER_TURN 32      /* of one process, before the others get theirs */
-#define COLLECT_BUDGET (16 << 10) /* bytes of one ring, before the others get theirs */
-#define DISCARD_BUDGET (1 << 20)
-#define NEVER UINT64_MAX
-
-struct diag_local {
-    struct diag_local_options options;
-    int epoll_fd;
-    struct diag_watch listener, mailbox, signal;
-    struct diag_process *processes;
-    size_t counts[DIAG_PROCESS_ENDED + 1]; /* by state */
-    struct diag_drain drain;
-    struct diag_mail mail; /* what was wanted last; its snapshot_fd and credits are ours */
-    uint64_t window_ends_ns;
-    uint64_t next_pass_ns;
-    uint64_t accept_again_ns;
-    uint8_t buffer[DIAG_LOCAL_SOCKET_BUFFER_SIZE];
-};
-
-static enum diag_status watch(struct diag_local *local, int fd, struct diag_watch *data,
-                              struct diag_error *err) {
+enum diag_status diag_local_watch(struct diag_local *local, int fd, struct diag_watch *data,
+                                  struct diag_error *err) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = data};
 
     if (epoll_ctl(local->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -54,8 +20,8 @@ static enum diag_status watch(struct diag_local *local, int fd, struct diag_watc
     return DIAG_OK;
 }
 
-static void change_watch(struct diag_local *local, int fd, struct diag_watch *data,
-                         uint32_t events) {
+void diag_local_change_watch(struct diag_local *local, int fd, struct diag_watch *data,
+                             uint32_t events) {
     struct epoll_event event = {.events = events, .data.ptr = data};
 
     epoll_ctl(local->epoll_fd, EPOLL_CTL_MOD, fd, &event);
@@ -70,8 +36,8 @@ enum diag_status diag_local_new(const struct diag_local_options *options, struct
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "local thread");
     local->options = *options;
     local->mail.snapshot_fd = -1;
-    local->accept_again_ns = NEVER;
-    local->next_pass_ns = NEVER;
+    local->accept_again_ns = DIAG_LOCAL_NEVER;
+    local->next_pass_ns = DIAG_LOCAL_NEVER;
     local->listener.kind = DIAG_WATCH_LISTENER;
     local->mailbox.kind = DIAG_WATCH_MAILBOX;
     local->signal.kind = DIAG_WATCH_SIGNAL;
@@ -81,11 +47,11 @@ enum diag_status diag_local_new(const struct diag_local_options *options, struct
     else
         status = diag_drain_init(&local->drain, err);
     if (status == DIAG_OK)
-        status = watch(local, options->listen_fd, &local->listener, err);
+        status = diag_local_watch(local, options->listen_fd, &local->listener, err);
     if (status == DIAG_OK)
-        status = watch(local, options->mailbox->event_fd, &local->mailbox, err);
+        status = diag_local_watch(local, options->mailbox->event_fd, &local->mailbox, err);
     if (status == DIAG_OK && options->signal_fd >= 0)
-        status = watch(local, options->signal_fd, &local->signal, err);
+        status = diag_local_watch(local, options->signal_fd, &local->signal, err);
     if (status != DIAG_OK) {
         diag_local_free(local);
         return status;
@@ -107,384 +73,6 @@ void diag_local_free(struct diag_local *local) {
     diag_closep(&local->epoll_fd);
     diag_drain_done(&local->drain);
     free(local);
-}
-
-/* ---- coming and going ---- */
-
-static void set_state(struct diag_local *local, struct diag_process *process,
-                      enum diag_process_state state) {
-    local->counts[process->state]--;
-    process->state = state;
-    local->counts[state]++;
-}
-
-static void forget_watches(struct diag_local *local, struct diag_process *process) {
-    /* Closing a descriptor that a peer has too does not take it out of epoll. */
-    if (process->wake_fd >= 0)
-        epoll_ctl(local->epoll_fd, EPOLL_CTL_DEL, process->wake_fd, NULL);
-    if (process->end_fd >= 0)
-        epoll_ctl(local->epoll_fd, EPOLL_CTL_DEL, process->end_fd, NULL);
-    if (process->socket_fd >= 0)
-        epoll_ctl(local->epoll_fd, EPOLL_CTL_DEL, process->socket_fd, NULL);
-}
-
-/* What is left of it is a ring to drain, if that. */
-static void end_process(struct diag_local *local, struct diag_process *process, bool is_dead) {
-    bool was_known = process->state != DIAG_PROCESS_NEW;
-
-    if (process->state == DIAG_PROCESS_ENDED)
-        return;
-    forget_watches(local, process);
-    diag_closep(&process->socket_fd);
-    diag_closep(&process->end_fd);
-    set_state(local, process, DIAG_PROCESS_ENDED);
-    process->is_dead = is_dead;
-    process->deadline_ns = diag_clock_monotonic_ns();
-    process->has_update = false;
-    if (!was_known) {
-        diag_segment_done(&process->segment);
-        return;
-    }
-    diag_log_info("process %u (%s) has %s", process->source.pid, process->source.process_uid,
-                  is_dead ? "ended" : "disconnected");
-    local->options.sink.process_ended(local->options.sink.context, process->source.process_uid);
-    local->next_pass_ns = 0;
-}
-
-static void leave(struct diag_local *local, struct diag_process *process) {
-    if (process->state != DIAG_PROCESS_LIVE || process->end_fd < 0 ||
-        diag_process_has_ended(process)) {
-        end_process(local, process, true);
-    } else {
-        /* The hang-up stays readable for ever: look no more. */
-        epoll_ctl(local->epoll_fd, EPOLL_CTL_DEL, process->socket_fd, NULL);
-        set_state(local, process, DIAG_PROCESS_LEAVING);
-        process->deadline_ns = diag_clock_monotonic_ns() + LEAVE_TIME_NS;
-    }
-}
-
-/* Tells the peer why, and ends the connection. */
-static void refuse(struct diag_local *local, struct diag_process *process,
-                   const struct diag_error *why) {
-    struct diag_local_message message;
-    enum diag_status status;
-
-    if (process->state == DIAG_PROCESS_NEW)
-        diag_log_warning("refused a process: %s", why->message);
-    else
-        diag_log_warning("hung up on process %u (%s): %s", process->source.pid,
-                         process->source.process_uid, why->message);
-    status = diag_local_socket_send(process->socket_fd, DIAG_SHM_MESSAGE_REFUSED,
-                                    diag_bytes_from_text(why->message), NULL, 0, NULL);
-    (void)status; /* it may be gone, or not listening */
-    /* Unread messages would make the kernel reset the connection instead of closing it. */
-    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
-        status = diag_local_socket_receive(process->socket_fd, local->buffer, &message, NULL);
-        if (status == DIAG_OK)
-            diag_local_message_done(&message);
-        else if (status == DIAG_ERR_UNAVAILABLE || status == DIAG_ERR_CLOSED)
-            break;
-    }
-    end_process(local, process, false);
-}
-
-static void accept_processes(struct diag_local *local) {
-    for (;;) {
-        int fd = accept4(local->options.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        struct diag_process *process;
-        struct diag_error err;
-
-        if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
-            return;
-        if (fd < 0) {
-            /* Out of descriptors or memory: the listener would stay readable. */
-            diag_log_warning("accept: %s; pausing", strerror(errno));
-            change_watch(local, local->options.listen_fd, &local->listener, 0);
-            local->accept_again_ns = diag_clock_monotonic_ns() + ACCEPT_PAUSE_NS;
-            return;
-        }
-        if (diag_process_new(fd, &process, &err) != DIAG_OK) {
-            diag_log_warning("%s", err.message);
-            return;
-        }
-        process->next = local->processes;
-        local->processes = process;
-        local->counts[DIAG_PROCESS_NEW]++;
-        process->deadline_ns = diag_clock_monotonic_ns() + HELLO_TIME_NS;
-        if (local->counts[DIAG_PROCESS_NEW] > STRANGERS_MAX) {
-            diag_error_set(&err, DIAG_ERR_FULL, 0, "%d connections have not said HELLO yet",
-                           STRANGERS_MAX);
-            refuse(local, process, &err);
-        } else if (watch(local, fd, &process->socket_watch, &err) != DIAG_OK) {
-            refuse(local, process, &err);
-        }
-    }
-}
-
-/* ---- messages ---- */
-
-static void tell_update(struct diag_local *local, struct diag_process *process, uint64_t now) {
-    struct diag_buffer status = {0};
-
-    process->has_update = false;
-    process->last_update_at_ns = now;
-    if (diag_process_encode(process, &status) != DIAG_OK) {
-        diag_log_error("out of memory: a status was not reported");
-        return;
-    }
-    local->options.sink.process_changed(local->options.sink.context, process->source.process_uid,
-                                        status);
-    if (diag_status_set_forget_removed(&process->statuses)) {
-        process->has_update = true;
-        process->update_at_ns = now + COUNTERS_INTERVAL_NS;
-    }
-}
-
-/* News go at once unless some went just now, counters each second. */
-static void note_update(struct diag_process *process, bool is_news, uint64_t now) {
-    uint64_t at = process->last_update_at_ns + (is_news ? NEWS_INTERVAL_NS : COUNTERS_INTERVAL_NS);
-
-    if (at < now)
-        at = now;
-    if (!process->has_update || at < process->update_at_ns)
-        process->update_at_ns = at;
-    process->has_update = true;
-}
-
-static void send_snapshot(struct diag_local *local, struct diag_process *process) {
-    struct diag_error err;
-    bool was_waiting = process->waits_for_room;
-
-    if (local->mail.snapshot_fd < 0 || process->state != DIAG_PROCESS_LIVE)
-        return;
-    switch (
-        diag_process_send_snapshot(process, local->mail.snapshot_fd, local->mail.snapshot, &err)) {
-    case DIAG_OK:
-    case DIAG_ERR_FULL:
-    case DIAG_ERR_CLOSED: /* the hang-up comes by itself */
-        break;
-    default:
-        refuse(local, process, &err);
-        return;
-    }
-    if (was_waiting != process->waits_for_room)
-        change_watch(local, process->socket_fd, &process->socket_watch,
-                     EPOLLIN | EPOLLRDHUP | (process->waits_for_room ? EPOLLOUT : 0u));
-}
-
-/* Makes room for a process of this uid. DIAG_ERR_EXISTS: a connected one has it. */
-static enum diag_status check_uid(struct diag_local *local, const struct diag_process *joining,
-                                  bool brings_ring, struct diag_error *err) {
-    for (struct diag_process *other = local->processes; other != NULL; other = other->next) {
-        if (other == joining || other->state == DIAG_PROCESS_NEW ||
-            memcmp(other->source.process_uid, joining->source.process_uid, DIAG_UID_SIZE) != 0)
-            continue;
-        if (other->state == DIAG_PROCESS_LIVE && !diag_process_has_hung_up(other))
-            return diag_error_set(err, DIAG_ERR_EXISTS, 0,
-                                  "HELLO: uid %s is connected already, as pid %u",
-                                  other->source.process_uid, other->source.pid);
-        /* It has come back before we saw it leave; a ring that it brings is read on as its own. */
-        end_process(local, other, false);
-        if (brings_ring)
-            diag_segment_done(&other->segment);
-    }
-    return DIAG_OK;
-}
-
-static enum diag_status join(struct diag_local *local, struct diag_process *process,
-                             struct diag_local_message *message, struct diag_error *err) {
-    enum diag_status status = diag_process_identify(process, message->payload, err);
-
-    if (status == DIAG_OK)
-        status = check_uid(local, process, message->fd_count > 0, err);
-    if (status == DIAG_OK && local->counts[DIAG_PROCESS_LIVE] >= local->options.max_processes)
-        status = diag_error_set(err, DIAG_ERR_FULL, 0,
-                                "pid %u: %zu processes are connected, no more are allowed "
-                                "(--max-processes)",
-                                process->source.pid, local->options.max_processes);
-    if (status != DIAG_OK)
-        return status;
-    local->counts[DIAG_PROCESS_NEW]--;
-    status = diag_process_welcome(process, &message->fds[0], local->options.ring_size, err);
-    local->counts[process->state]++;
-    if (status == DIAG_OK)
-        status = watch(local, process->wake_fd, &process->wake_watch, err);
-    if (status == DIAG_OK && process->end_fd >= 0)
-        status = watch(local, process->end_fd, &process->end_watch, err);
-    if (status != DIAG_OK)
-        return status;
-    diag_log_info("process %u (%s) has connected", process->source.pid,
-                  process->source.process_uid);
-    tell_update(local, process, diag_clock_monotonic_ns());
-    local->next_pass_ns = 0;
-    send_snapshot(local, process);
-    return DIAG_OK;
-}
-
-static enum diag_status take_message(struct diag_local *local, struct diag_process *process,
-                                     struct diag_local_message *message, struct diag_error *err) {
-    bool is_news = false;
-    enum diag_status status;
-
-    if (process->state == DIAG_PROCESS_NEW) {
-        if (message->type != DIAG_SHM_MESSAGE_HELLO)
-            return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "message of type %d before HELLO",
-                                  (int)message->type);
-        return join(local, process, message, err);
-    }
-    if (message->type != DIAG_SHM_MESSAGE_REPORT)
-        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "message of type %d where REPORT is due",
-                              (int)message->type);
-    status = diag_status_set_merge(&process->statuses, message->payload, &is_news, err);
-    if (status == DIAG_OK)
-        note_update(process, is_news, diag_clock_monotonic_ns());
-    return status;
-}
-
-static void read_messages(struct diag_local *local, struct diag_process *process) {
-    for (int i = 0; i < MESSAGES_PER_TURN; i++) {
-        struct diag_local_message message;
-        struct diag_error err;
-        enum diag_status status =
-            diag_local_socket_receive(process->socket_fd, local->buffer, &message, &err);
-
-        if (status == DIAG_ERR_UNAVAILABLE)
-            return;
-        if (status == DIAG_ERR_CLOSED) {
-            leave(local, process);
-            return;
-        }
-        if (status == DIAG_OK) {
-            status = take_message(local, process, &message, &err);
-            diag_local_message_done(&message);
-        }
-        if (status != DIAG_OK) {
-            refuse(local, process, &err);
-            return;
-        }
-        if (process->state == DIAG_PROCESS_ENDED)
-            return;
-    }
-}
-
-/* ---- rings ---- */
-
-static bool may_collect(const struct diag_local *local) {
-    return local->mail.is_reporting && local->mail.are_events_wanted && local->mail.credits > 0;
-}
-
-static void flush(struct diag_local *local) {
-    struct diag_buffer body;
-
-    local->window_ends_ns = diag_clock_monotonic_ns() + WINDOW_NS;
-    if (diag_drain_is_empty(&local->drain))
-        return;
-    if (diag_drain_take(&local->drain, &body) != DIAG_OK) {
-        diag_log_error("out of memory: events wait");
-        return;
-    }
-    local->mail.credits--;
-    local->options.sink.request(local->options.sink.context, body);
-}
-
-static void report_corruption(struct diag_process *process) {
-    uint64_t torn = process->source.reader.torn;
-
-    if (torn == 0 || process->has_corrupt_ring || process->is_dead)
-        return;
-    process->has_corrupt_ring = true;
-    diag_log_warning("process %u (%s): its ring is corrupt; lost events are counted",
-                     process->source.pid, process->source.process_uid);
-}
-
-/* True if the ring has been read to its end. */
-static bool read_ring(struct diag_local *local, struct diag_process *process) {
-    uint64_t lost_before = process->source.lost_total;
-    enum diag_drain_result result;
-
-    if (!local->mail.are_events_wanted) {
-        result =
-            diag_drain_discard(&local->drain, &process->source, process->is_dead, DISCARD_BUDGET);
-    } else {
-        result =
-            diag_drain_collect(&local->drain, &process->source, process->is_dead, COLLECT_BUDGET);
-        if (result == DIAG_DRAIN_FULL)
-            flush(local);
-    }
-    report_corruption(process);
-    if (process->source.lost_total != lost_before && process->state == DIAG_PROCESS_LIVE)
-        note_update(process, false, diag_clock_monotonic_ns());
-    return result == DIAG_DRAIN_EMPTY;
-}
-
-/* Makes `first` the first in the list, followed by those behind it, then by those before it. */
-static void rotate(struct diag_local *local, struct diag_process *first) {
-    struct diag_process *last = first, *before = local->processes;
-
-    if (first == local->processes)
-        return;
-    while (last->next != NULL)
-        last = last->next;
-    while (before->next != first)
-        before = before->next;
-    last->next = local->processes;
-    before->next = NULL;
-    local->processes = first;
-}
-
-/* Reads all rings. True if there may be more to read at once. */
-static bool read_rings(struct diag_local *local) {
-    bool has_more = false;
-
-    for (struct diag_process *process = local->processes; process != NULL;
-         process = process->next) {
-        if (process->segment.header == NULL)
-            continue;
-        if (local->mail.are_events_wanted && !may_collect(local)) {
-            rotate(local, process); /* its turn comes with the next credit */
-            return false;
-        }
-        if (!read_ring(local, process))
-            has_more = true;
-        else if (process->state == DIAG_PROCESS_ENDED)
-            diag_segment_done(&process->segment);
-    }
-    return has_more;
-}
-
-/* True if a ring has something after all. */
-static bool put_readers_to_sleep(struct diag_local *local) {
-    bool has_more = false;
-
-    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
-        if (process->state == DIAG_PROCESS_LIVE && process->segment.header != NULL &&
-            !diag_ring_reader_prepare_sleep(&process->source.reader))
-            has_more = true;
-    return has_more;
-}
-
-static void run_pass(struct diag_local *local, uint64_t now) {
-    bool was_empty = diag_drain_is_empty(&local->drain);
-    bool has_more = false;
-
-    local->next_pass_ns = NEVER;
-    if (local->mail.is_reporting)
-        has_more = read_rings(local);
-    if (was_empty && !diag_drain_is_empty(&local->drain))
-        local->window_ends_ns = now + WINDOW_NS;
-    if (!diag_drain_is_empty(&local->drain) && now >= local->window_ends_ns)
-        flush(local);
-    if (!local->mail.is_reporting || (local->mail.are_events_wanted && local->mail.credits == 0))
-        return;
-    /* While nobody wants events, rings are emptied now and then, and writers wake nobody. */
-    if (!has_more && local->mail.are_events_wanted && diag_drain_is_empty(&local->drain))
-        has_more = put_readers_to_sleep(local);
-    if (has_more)
-        local->next_pass_ns = now;
-    else if (!diag_drain_is_empty(&local->drain))
-        local->next_pass_ns = local->window_ends_ns;
-    else if (local->counts[DIAG_PROCESS_LIVE] + local->counts[DIAG_PROCESS_LEAVING] > 0)
-        local->next_pass_ns = now + BACKSTOP_NS;
 }
 
 /* ---- time ---- */
@@ -528,23 +116,23 @@ static void run_timers(struct diag_local *local, uint64_t now) {
     struct diag_error err;
 
     if (now >= local->accept_again_ns) {
-        local->accept_again_ns = NEVER;
-        change_watch(local, local->options.listen_fd, &local->listener, EPOLLIN);
+        local->accept_again_ns = DIAG_LOCAL_NEVER;
+        diag_local_change_watch(local, local->options.listen_fd, &local->listener, EPOLLIN);
     }
     for (struct diag_process *process = local->processes; process != NULL;
          process = process->next) {
         if (process->has_update && now >= process->update_at_ns)
-            tell_update(local, process, now);
+            diag_local_tell_update(local, process, now);
         if (process->state == DIAG_PROCESS_LEAVING && now >= process->deadline_ns)
-            end_process(local, process, false);
+            diag_local_end_process(local, process, false);
         if (process->state == DIAG_PROCESS_NEW && process->socket_fd >= 0 &&
             now >= process->deadline_ns) {
             diag_error_set(&err, DIAG_ERR_TIMEOUT, 0, "no HELLO within 5 seconds");
-            refuse(local, process, &err);
+            diag_local_refuse(local, process, &err);
         }
     }
     if (now >= local->next_pass_ns)
-        run_pass(local, now);
+        diag_local_run_pass(local, now);
     free_ended(local);
     limit_the_dead(local);
 }
@@ -564,7 +152,7 @@ static int next_timeout_ms(const struct diag_local *local) {
         if (process->state == DIAG_PROCESS_NEW || process->state == DIAG_PROCESS_LEAVING)
             next = earlier(next, process->deadline_ns);
     }
-    if (next == NEVER)
+    if (next == DIAG_LOCAL_NEVER)
         return -1;
     return next <= now ? 0 : (int)((next - now + DIAG_NS_PER_MS - 1) / DIAG_NS_PER_MS);
 }
@@ -583,7 +171,7 @@ static void take_mail(struct diag_local *local) {
     local->mail = mail;
     local->next_pass_ns = 0;
     for (struct diag_process *process = local->processes; process != NULL; process = process->next)
-        send_snapshot(local, process);
+        diag_local_send_snapshot(local, process);
 }
 
 static void read_signal(struct diag_local *local) {
@@ -607,14 +195,14 @@ static void serve_process(struct diag_local *local, const struct diag_watch *sou
     } else if (source->kind == DIAG_WATCH_END) {
         /* What it said last first. */
         if (process->state == DIAG_PROCESS_LIVE)
-            read_messages(local, process);
+            diag_local_read_messages(local, process);
         if (process->state != DIAG_PROCESS_ENDED)
-            end_process(local, process, true);
+            diag_local_end_process(local, process, true);
     } else {
         if ((events & EPOLLOUT) != 0)
-            send_snapshot(local, process);
+            diag_local_send_snapshot(local, process);
         if (process->state == DIAG_PROCESS_NEW || process->state == DIAG_PROCESS_LIVE)
-            read_messages(local, process);
+            diag_local_read_messages(local, process);
     }
 }
 
@@ -623,7 +211,7 @@ static void serve(struct diag_local *local, const struct epoll_event *event) {
 
     switch (source->kind) {
     case DIAG_WATCH_LISTENER:
-        accept_processes(local);
+        diag_local_accept_processes(local);
         break;
     case DIAG_WATCH_MAILBOX:
         take_mail(local);
@@ -650,10 +238,6 @@ void diag_local_run(struct diag_local *local) {
             serve(local, &events[i]);
         run_timers(local, diag_clock_monotonic_ns());
     }
-    if (local->mail.is_reporting && local->mail.are_events_wanted) {
-        while (read_rings(local))
-            continue;
-        flush(local);
-    }
+    diag_local_run_last_pass(local);
     local->options.sink.stopped(local->options.sink.context);
 }
