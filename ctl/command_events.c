@@ -9,16 +9,18 @@
 
 #define SUBSCRIBE "/diagnose.v1.Events/Subscribe"
 #define QUEUED_MAX 1 /* the one request */
+#define RETRY_MS 200
 
 struct watch {
     const struct diag_options *options;
     struct diag_session session;
     struct diag_rpc_stream *stream; /* NULL once it is closed */
-    struct diag_loop_timer start_timer, end_timer;
+    struct diag_loop_timer start_timer, retry_timer, end_timer;
     struct diag_signal_watch signals;
     uint64_t printed;
-    bool is_started;
-    bool is_ending; /* on our own account */
+    bool is_started;       /* the subscription is in force */
+    bool has_been_started; /* ... or was, before the connection broke */
+    bool is_ending;        /* on our own account */
     bool is_closed;
     enum diag_exit code;
 };
@@ -29,6 +31,8 @@ static void end(void *context) {
     watch->is_ending = true;
     if (watch->stream != NULL)
         diag_rpc_stream_cancel(watch->stream);
+    else
+        watch->is_closed = true; /* between two attempts */
 }
 
 static void on_no_start(void *context) {
@@ -42,6 +46,11 @@ static void on_no_start(void *context) {
 static void on_started(struct watch *watch) {
     watch->is_started = true;
     diag_loop_timer_stop(watch->session.loop, &watch->start_timer);
+    if (watch->has_been_started) {
+        diag_command_complain("subscribed again; events in between are lost");
+        return;
+    }
+    watch->has_been_started = true;
     if (watch->options->seconds != 0)
         diag_loop_timer_start(watch->session.loop, &watch->end_timer,
                               watch->options->seconds * 1000, end, watch);
@@ -105,6 +114,19 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
         end(watch); /* main notices that the output is broken */
 }
 
+static void retry(void *context);
+
+/* The controller restarts, or the network broke: goes on trying for --timeout. */
+static void reconnect(struct watch *watch, const char *reason) {
+    if (watch->is_started) {
+        diag_command_complain("%s; subscribing again", reason);
+        watch->is_started = false;
+        diag_loop_timer_start(watch->session.loop, &watch->start_timer,
+                              watch->options->timeout_s * 1000, on_no_start, watch);
+    }
+    diag_loop_timer_start(watch->session.loop, &watch->retry_timer, RETRY_MS, retry, watch);
+}
+
 static void on_closed(void *context, struct diag_rpc_stream *stream,
                       const struct diag_rpc_result *result) {
     struct watch *watch = context;
@@ -112,6 +134,12 @@ static void on_closed(void *context, struct diag_rpc_stream *stream,
 
     (void)stream;
     watch->stream = NULL;
+    if (!watch->is_ending && watch->has_been_started &&
+        diag_rpc_status(result->code) == DIAG_ERR_UNAVAILABLE) {
+        diag_rpc_client_reset_backoff(watch->session.client);
+        reconnect(watch, result->message);
+        return;
+    }
     watch->is_closed = true;
     if (watch->is_ending)
         return;
@@ -149,6 +177,16 @@ static enum diag_status subscribe(struct watch *watch, struct diag_error *err) {
     return status;
 }
 
+static void retry(void *context) {
+    struct watch *watch = context;
+    struct diag_error err = {0};
+
+    if (subscribe(watch, &err) == DIAG_OK)
+        return;
+    watch->code = diag_command_fail(watch->options, "", &err);
+    end(watch);
+}
+
 static enum diag_exit run(struct watch *watch) {
     struct diag_error err = {0};
     enum diag_status status =
@@ -178,6 +216,7 @@ enum diag_exit diag_command_events(const struct diag_options *options) {
     code = run(&watch);
     diag_signal_watch_stop(&watch.signals);
     diag_loop_timer_stop(watch.session.loop, &watch.start_timer);
+    diag_loop_timer_stop(watch.session.loop, &watch.retry_timer);
     diag_loop_timer_stop(watch.session.loop, &watch.end_timer);
     diag_session_done(&watch.session);
     return code;

@@ -30,7 +30,8 @@ static const char apply_details[] =
     "  diagnosectl get specs cart-total -o yaml | diagnosectl apply -f -\n";
 
 static const char get_specs_details[] =
-    "STATE is Armed (in all processes), Pending (not yet in all), Failed (in at least one),\n"
+    "STATE is Armed (in the processes that ARMED counts), Pending (in none yet), Failed (in one at "
+    "least),\n"
     "Waiting (no process has it to do) or Expired. ARMED is armed/matched processes.\n"
     "\n"
     "Examples:\n"

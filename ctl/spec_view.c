@@ -160,7 +160,8 @@ const char *diag_spec_view_state(const Diagnose__V1__SpecSummary *summary) {
         return "Waiting";
     if (summary->failed > 0)
         return "Failed";
-    return summary->armed == summary->matched ? "Armed" : "Pending";
+    /* some processes never import the target's module, such as the master of a pre-fork server */
+    return summary->armed > 0 ? "Armed" : "Pending";
 }
 
 void diag_spec_view_expires(char text[DIAG_TIME_TEXT_SIZE],

@@ -246,3 +246,16 @@ def test_the_ttl_disarms_when_the_controller_stays_away(bare_fleet):
     eventually(lambda: open(status).read() == "0", timeout=6, what="disarming after the ttl")
     fleet.start_controller("--ttl", "2")
     fleet.wait_armed("n", 1, RECONNECT_SECONDS)
+
+
+def test_diagnosectl_events_subscribes_again(fleet, api):
+    fleet.start_app("app.py", COUNTER)
+    fleet.apply(spec("n", "app.f", "n"))
+    events = fleet.start_events()
+    eventually(lambda: '"value"' in events.log(), what="an event")
+    fleet.programs[0].kill()
+    fleet.start_controller()
+    eventually(lambda: "subscribed again" in events.log(), RECONNECT_SECONDS, "the subscription")
+    size = len(events.log())
+    eventually(lambda: '"value"' in events.log()[size:], RECONNECT_SECONDS, "more events")
+    assert events.stop() == 0
