@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/version.h"
 #include "lib/base/wire.h"
 
 enum {
@@ -63,7 +64,7 @@ struct diag_rpc_message *diag_hello_make(const struct diag_sidecar_options *opti
     writer = diag_wire_writer_make(data, room);
     mark = diag_wire_begin(&writer, SYNC_REQUEST_FIELD_HELLO);
     diag_wire_put_bytes(&writer, HELLO_FIELD_SIDECAR_UID, diag_bytes_from_text(sidecar_uid));
-    diag_wire_put_bytes(&writer, HELLO_FIELD_VERSION, diag_bytes_from_text(DIAG_SIDECAR_VERSION));
+    diag_wire_put_bytes(&writer, HELLO_FIELD_VERSION, diag_bytes_from_text(DIAG_VERSION));
     diag_wire_put_bytes(&writer, HELLO_FIELD_HOST, diag_bytes_from_text(options->host));
     for (size_t i = 0; i < options->labels.count; i++)
         put_label(&writer, options->labels.items[i]);

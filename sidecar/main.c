@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "lib/base/version.h"
 #include "sidecar/sidecar.h"
 
 /* Before any thread starts, so that all of them inherit it: signals come by signalfd. */
@@ -29,7 +30,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (options.has_version) {
-        puts("diagnose-sidecar " DIAG_SIDECAR_VERSION);
+        puts("diagnose-sidecar " DIAG_VERSION);
         return 0;
     }
     diag_log_init("sidecar", options.log_level);

@@ -15,7 +15,6 @@
 
 DIAG_DECLS_BEGIN
 
-#define DIAG_SIDECAR_VERSION "0.1.0"
 #define DIAG_SIDECAR_SOCKET "/run/diagnose/diagnose.sock"
 #define DIAG_SIDECAR_LABEL_MAX 256 /* bytes of a key or a value */
 

@@ -8,6 +8,7 @@
 
 #include "diagnose/v1/local.pb-c.h"
 #include "diagnose/v1/sync_service.pb-c.h"
+#include "lib/base/version.h"
 #include "lib/rpc/message.h"
 #include "sidecar/hello.h"
 
@@ -98,7 +99,7 @@ TEST_F(SpecTable, Hello) {
     ASSERT_EQ(request->body_case, DIAGNOSE__V1__SYNC_REQUEST__BODY_HELLO);
     EXPECT_STREQ(request->hello->sidecar_uid, "uid");
     EXPECT_STREQ(request->hello->host, "h");
-    EXPECT_STREQ(request->hello->version, DIAG_SIDECAR_VERSION);
+    EXPECT_STREQ(request->hello->version, DIAG_VERSION);
     std::map<std::string, std::string> labels;
     for (size_t i = 0; i < request->hello->n_labels; i++)
         labels[request->hello->labels[i]->key] = request->hello->labels[i]->value;
