@@ -29,7 +29,7 @@ enum diag_document_kind {
 
 struct diag_document {
     enum diag_document_kind kind;
-    unsigned line; /* where it begins in its file, from 1; 0: it comes from no file */
+    unsigned line; /* where it (in a map: its key) begins in its file, from 1; 0: no file */
     union {
         bool boolean;
         int64_t integer;

@@ -162,8 +162,10 @@ static enum diag_status read_map(struct reader *reader, unsigned depth, struct d
             status = read_value(reader, &event, depth, &item);
             yaml_event_delete(&event);
         }
-        if (status == DIAG_OK)
+        if (status == DIAG_OK) {
+            item->line = line_of(&key.start_mark);
             diag_document_put(map, (const char *)key.data.scalar.value, item);
+        }
         yaml_event_delete(&key);
         if (status != DIAG_OK)
             return status;

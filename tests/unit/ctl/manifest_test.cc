@@ -87,7 +87,7 @@ TEST(Manifest, TakesSeveralDocumentsAndListsAndJson) {
     EXPECT_STREQ(manifest->entries[1].spec->id, "b");
     EXPECT_EQ(manifest->entries[0].document->line, 3u);
     EXPECT_EQ(diag_manifest_line(&manifest->entries[0], "instrument.value: does not compile"), 7u);
-    EXPECT_EQ(diag_manifest_line(&manifest->entries[0], "instrument.event: bad"), 6u);
+    EXPECT_EQ(diag_manifest_line(&manifest->entries[0], "instrument.event: bad"), 5u);
     EXPECT_EQ(diag_manifest_line(&manifest->entries[0], "nothing of the kind"), 3u);
     diag_manifest_free(manifest);
 }
@@ -105,9 +105,11 @@ TEST(Manifest, NamesFileLineAndField) {
         {with("id: cart-total\n", ""), "1: id: missing"},
         {with("target: shop.cart.Cart.total\n", ""), "1: target: missing"},
         {with("lifespan: 10\n", ""), "1: lifespan: missing"},
-        {with("  type: log\n", ""), "4: instrument.type: missing"},
-        {with("  value: elapsed\n", ""), "4: instrument.value: missing"},
+        {with("  type: log\n", ""), "3: instrument.type: missing"},
+        {with("  value: elapsed\n", ""), "3: instrument.value: missing"},
         {"id: a\ntarget: b\nlifespan: 1\n", "1: instrument: missing"},
+        {with("instrument", "instrumnt"),
+         "3: instrumnt: unknown field; did you mean \"instrument\"?"},
         {with("target", "Traget"), "2: Traget: unknown field; did you mean \"target\"?"},
         {with("  value: elapsed", "  value: elapsed\n  vlaue: 1"),
          "6: instrument.vlaue: unknown field; did you mean \"value\"?"},
