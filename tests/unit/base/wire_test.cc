@@ -13,7 +13,7 @@ struct diag_bytes bytes(const std::string &text) {
     return diag_bytes_make(text.data(), text.size());
 }
 
-// Reads all fields; the status that ended it.
+// Reads all fields, which borrow from `message`; the status that ended it.
 enum diag_status read_all(const std::string &message, std::vector<diag_wire_field> *fields) {
     struct diag_wire_reader reader = diag_wire_reader_make(bytes(message));
     struct diag_wire_field field;
@@ -69,9 +69,8 @@ TEST(Wire, WhatIsWrittenIsRead) {
     diag_wire_put_double(&writer, 4, -1.5);
     diag_wire_put_bytes(&writer, 536870911, bytes("abc"));
     ASSERT_FALSE(writer.has_overflowed);
-    ASSERT_EQ(
-        read_all(std::string(reinterpret_cast<char *>(data), diag_wire_size(&writer)), &fields),
-        DIAG_ERR_CLOSED);
+    std::string message(reinterpret_cast<char *>(data), diag_wire_size(&writer));
+    ASSERT_EQ(read_all(message, &fields), DIAG_ERR_CLOSED);
     ASSERT_EQ(fields.size(), 11u);
     EXPECT_EQ(fields[0].integer, UINT64_MAX);
     for (size_t i = 0; i < 7; i++)
@@ -93,9 +92,8 @@ TEST(Wire, NestedMessages) {
     diag_wire_put_varint(&writer, 3, 7);
     diag_wire_end(&writer, inner);
     diag_wire_end(&writer, outer);
-    ASSERT_EQ(
-        read_all(std::string(reinterpret_cast<char *>(data), diag_wire_size(&writer)), &fields),
-        DIAG_ERR_CLOSED);
+    std::string message(reinterpret_cast<char *>(data), diag_wire_size(&writer));
+    ASSERT_EQ(read_all(message, &fields), DIAG_ERR_CLOSED);
     ASSERT_EQ(fields.size(), 1u);
     struct diag_wire_reader reader = diag_wire_reader_make(fields[0].bytes);
     struct diag_wire_field field;
