@@ -25,8 +25,10 @@ static void abandon_ring_in_child(void) {
 void diag_agent_wake(struct diag_agent *agent) {
     uint64_t one = 1;
 
+    if (!diag_owned_fd_is_ours(&agent->wake))
+        return; /* the thread finds out by itself */
     /* fails only when the counter is full, and then the thread is awake anyway */
-    if (write(agent->wake_fd, &one, sizeof one) < 0)
+    if (write(agent->wake.fd, &one, sizeof one) < 0)
         return;
 }
 
@@ -44,7 +46,9 @@ static void status_changed(void *context) {
 
 void diag_agent_drop_ring(struct diag_agent *agent) {
     agent->has_ring = false;
-    diag_closep(&agent->writer.wake_fd);
+    agent->writer.wake_fd = -1;
+    diag_owned_fd_close(&agent->ring_wake);
+    diag_owned_fd_close(&agent->segment_file);
     diag_segment_done(&agent->segment);
 }
 
@@ -57,7 +61,7 @@ static void agent_free(struct diag_agent *agent) {
     diag_link_close(&agent->link);
     diag_agent_drop_ring(agent);
     diag_status_report_done(&agent->report);
-    diag_closep(&agent->wake_fd);
+    diag_owned_fd_close(&agent->wake);
     pthread_cond_destroy(&agent->applied_changed);
     pthread_mutex_destroy(&agent->lock);
     free(agent->undecodable);
@@ -107,15 +111,16 @@ enum diag_status diag_agent_start(const char *socket_path, const char *python_ve
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "agent");
     init_lock(agent);
     diag_link_init(&agent->link);
-    agent->segment.fd = agent->writer.wake_fd = agent->wake_fd = -1;
+    agent->segment.fd = agent->writer.wake_fd = -1;
+    agent->ring_wake.fd = agent->segment_file.fd = -1;
     agent->socket_path = strdup(socket_path);
     agent->python_version = strdup(python_version);
     agent->library_version = strdup(library_version);
     if (agent->socket_path == NULL || agent->python_version == NULL ||
         agent->library_version == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "agent");
-    agent->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (agent->wake_fd < 0)
+    agent->wake = diag_owned_fd_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (agent->wake.fd < 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "eventfd");
     status = diag_uid_make(agent->process_uid, err);
     if (status != DIAG_OK)
@@ -139,22 +144,29 @@ enum diag_status diag_agent_start(const char *socket_path, const char *python_ve
     return DIAG_OK;
 }
 
+/* Those in diag_agent_wait_applied let go of the agent before it is freed. */
+static void dismiss_waiters(struct diag_agent *agent) {
+    pthread_mutex_lock(&agent->lock);
+    pthread_cond_broadcast(&agent->applied_changed);
+    while (agent->waiter_count > 0)
+        pthread_cond_wait(&agent->applied_changed, &agent->lock);
+    pthread_mutex_unlock(&agent->lock);
+}
+
 void diag_agent_stop(struct diag_agent *agent) {
     if (agent == NULL)
         return;
     __atomic_store_n(&agent->is_stopping, true, __ATOMIC_RELAXED);
     diag_agent_wake(agent);
-    if (agent->has_thread) {
-        Py_BEGIN_ALLOW_THREADS;
+    Py_BEGIN_ALLOW_THREADS;
+    if (agent->has_thread)
         pthread_join(agent->thread, NULL);
-        Py_END_ALLOW_THREADS;
-    }
+    dismiss_waiters(agent);
+    Py_END_ALLOW_THREADS;
     agent_free(agent);
 }
 
 void diag_agent_after_fork(struct diag_agent *agent) {
-    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
     /* whatever the parent's thread was in the middle of is not ours to finish */
     agent->has_thread = false;
     init_lock(agent);
@@ -163,36 +175,50 @@ void diag_agent_after_fork(struct diag_agent *agent) {
     memset(&agent->report, 0, sizeof agent->report); /* leaked: it may be half-built */
     agent->undecodable = NULL;
     agent->undecodable_count = 0;
-    diag_closep(&agent->wake_fd);
-    agent->wake_fd = wake_fd;
+    diag_owned_fd_close(&agent->wake);
+    agent->wake = diag_owned_fd_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     agent->snapshot = 0;
-    agent->applied_count = 0;
+    agent->applied_count = agent->waiter_count = 0;
     agent->lost_ns = agent->next_attempt_ns = agent->next_tick_ns = agent->next_report_ns = 0;
     agent->is_connected = agent->is_welcome = false;
     agent->last_error[0] = '\0';
     agent->started_unix_ns = diag_clock_unix_ns();
     diag_engine_after_fork(agent->engine);
-    if (wake_fd < 0 || diag_uid_make(agent->process_uid, NULL) != DIAG_OK)
+    if (agent->wake.fd < 0 || diag_uid_make(agent->process_uid, NULL) != DIAG_OK)
         return;
     if (start_thread(agent, NULL) != DIAG_OK)
         return;
 }
 
-bool diag_agent_wait_applied(struct diag_agent *agent, uint64_t timeout_ms) {
-    uint64_t deadline_ns = diag_clock_monotonic_ns() + timeout_ms * DIAG_NS_PER_MS;
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / DIAG_NS_PER_S),
-                                .tv_nsec = (long)(deadline_ns % DIAG_NS_PER_S)};
-    bool is_applied;
+static struct timespec in_ms(uint64_t ms) {
+    uint64_t ns = diag_clock_monotonic_ns() + ms * DIAG_NS_PER_MS;
 
+    return (struct timespec){.tv_sec = (time_t)(ns / DIAG_NS_PER_S),
+                             .tv_nsec = (long)(ns % DIAG_NS_PER_S)};
+}
+
+/* Counted as a waiter before the GIL goes: only who has it can stop the agent. */
+enum diag_agent_wait diag_agent_wait_applied(struct diag_agent *agent, uint64_t timeout_ms) {
+    enum diag_agent_wait outcome = DIAG_AGENT_WAIT_TIMEOUT;
+    struct timespec deadline = in_ms(timeout_ms);
+
+    pthread_mutex_lock(&agent->lock);
+    agent->waiter_count++;
+    pthread_mutex_unlock(&agent->lock);
     Py_BEGIN_ALLOW_THREADS;
     pthread_mutex_lock(&agent->lock);
-    while (agent->applied_count == 0 &&
+    while (agent->applied_count == 0 && !__atomic_load_n(&agent->is_stopping, __ATOMIC_RELAXED) &&
            pthread_cond_timedwait(&agent->applied_changed, &agent->lock, &deadline) == 0)
         continue;
-    is_applied = agent->applied_count > 0;
+    if (agent->applied_count > 0)
+        outcome = DIAG_AGENT_WAIT_APPLIED;
+    else if (__atomic_load_n(&agent->is_stopping, __ATOMIC_RELAXED))
+        outcome = DIAG_AGENT_WAIT_STOPPED;
+    agent->waiter_count--;
+    pthread_cond_broadcast(&agent->applied_changed);
     pthread_mutex_unlock(&agent->lock);
     Py_END_ALLOW_THREADS;
-    return is_applied;
+    return outcome;
 }
 
 void diag_agent_info(struct diag_agent *agent, struct diag_agent_info *out) {

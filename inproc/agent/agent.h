@@ -37,8 +37,14 @@ void diag_agent_stop(struct diag_agent *agent);
  * without a thread, the child stays armed but silent. */
 void diag_agent_after_fork(struct diag_agent *agent);
 
-/* Waits, without the GIL, until a first snapshot has been applied. False: it took longer. */
-bool diag_agent_wait_applied(struct diag_agent *agent, uint64_t timeout_ms);
+enum diag_agent_wait {
+    DIAG_AGENT_WAIT_APPLIED, /* a first snapshot has been applied */
+    DIAG_AGENT_WAIT_TIMEOUT, /* it took longer */
+    DIAG_AGENT_WAIT_STOPPED, /* the agent was stopped meanwhile: it is gone */
+};
+
+/* Waits, without the GIL, until a first snapshot has been applied. */
+enum diag_agent_wait diag_agent_wait_applied(struct diag_agent *agent, uint64_t timeout_ms);
 
 struct diag_agent_info {
     char process_uid[DIAG_UID_SIZE];

@@ -20,7 +20,6 @@ struct diag_agent {
     char *python_version;
     char *library_version;
     struct diag_engine *engine; /* the engine itself needs the GIL */
-    int wake_fd;                /* eventfd; any thread writes, the control thread reads */
 
     /* under the GIL */
     char process_uid[DIAG_UID_SIZE];
@@ -30,6 +29,10 @@ struct diag_agent {
     /* The ring that hits write to. In a forked child `has_ring` becomes false before anything
      * can be hit. */
     bool has_ring;
+    /* What hits and the control thread use of the descriptors; see lib/base/owned_fd.h. */
+    struct diag_owned_fd wake;         /* eventfd; whoever has the GIL writes */
+    struct diag_owned_fd ring_wake;    /* the sidecar's eventfd: the writer's wake_fd */
+    struct diag_owned_fd segment_file; /* to offer to the next sidecar; segment.fd is -1 */
     struct diag_segment segment;
     struct diag_ring_writer writer;
     struct diag_spec_status *removed; /* removals that a caller of diag_agent_statuses saw first */
@@ -44,6 +47,7 @@ struct diag_agent {
     pthread_mutex_t lock;
     pthread_cond_t applied_changed;
     uint64_t applied_count; /* snapshots applied so far */
+    size_t waiter_count;    /* threads in diag_agent_wait_applied */
 
     /* the control thread only */
     struct diag_link link;
@@ -65,7 +69,7 @@ struct diag_agent {
 /* The control thread's function; `agent` as void *. */
 void *diag_agent_control(void *agent);
 
-/* Wakes the control thread. Any thread; never blocks. */
+/* Wakes the control thread. GIL; never blocks. */
 void diag_agent_wake(struct diag_agent *agent);
 
 /* Lets go of the ring. GIL. */

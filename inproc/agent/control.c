@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,16 +22,36 @@
 #define BACKOFF_MAX_MS 1000
 #define REPORT_PERIOD_MS 1000
 
+/* A stay with the interpreter. The garbage collector is off meanwhile: it would run the program's
+ * finalisers on our thread, where many of them may not run. */
+struct python_stay {
+    PyGILState_STATE gil;
+    int was_collecting;
+};
+
+static struct python_stay enter_python(void) {
+    struct python_stay stay = {.gil = PyGILState_Ensure()};
+
+    stay.was_collecting = PyGC_Disable();
+    return stay;
+}
+
+static void leave_python(struct python_stay stay) {
+    if (stay.was_collecting)
+        PyGC_Enable();
+    PyGILState_Release(stay.gil);
+}
+
 static bool is_stopping(const struct diag_agent *agent) {
     return __atomic_load_n(&agent->is_stopping, __ATOMIC_RELAXED);
 }
 
 static void set_error(struct diag_agent *agent, const char *message) {
-    PyGILState_STATE gil = PyGILState_Ensure();
+    struct python_stay stay = enter_python();
 
     agent->is_connected = message == NULL;
     snprintf(agent->last_error, sizeof agent->last_error, "%s", message != NULL ? message : "");
-    PyGILState_Release(gil);
+    leave_python(stay);
 }
 
 /* Loses the sidecar, or fails to find it: tries again after a jittered, growing while. */
@@ -48,6 +69,31 @@ static void disconnect(struct diag_agent *agent, const char *message) {
     set_error(agent, message);
 }
 
+/* The application may have closed descriptors of ours, as daemons do with all that are open: then
+ * the numbers are forgotten, and there is a new connection, and a new ring if need be. */
+static void look_after_descriptors(struct diag_agent *agent) {
+    bool has_lost_segment = agent->has_ring && !diag_owned_fd_is_ours(&agent->segment_file);
+    bool has_lost_wake = agent->has_ring && !diag_owned_fd_is_ours(&agent->ring_wake);
+    bool has_lost_socket =
+        agent->link.socket.fd >= 0 && !diag_owned_fd_is_ours(&agent->link.socket);
+    struct python_stay stay;
+
+    if (!diag_owned_fd_is_ours(&agent->wake)) {
+        stay = enter_python();
+        agent->wake = diag_owned_fd_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        leave_python(stay);
+    }
+    if (!has_lost_segment && !has_lost_wake && !has_lost_socket)
+        return;
+    stay = enter_python();
+    if (has_lost_segment)
+        diag_agent_drop_ring(agent);
+    else if (has_lost_wake)
+        agent->writer.wake_fd = agent->ring_wake.fd = -1;
+    leave_python(stay);
+    disconnect(agent, "the application has closed our descriptors");
+}
+
 static void connect_to_sidecar(struct diag_agent *agent) {
     uint8_t data[DIAG_PROCESS_INFO_MAX];
     struct diag_bytes info =
@@ -56,7 +102,8 @@ static void connect_to_sidecar(struct diag_agent *agent) {
     struct diag_error err = {0};
 
     /* only this thread changes the segment while it runs */
-    if (diag_link_open(&agent->link, agent->socket_path, info, agent->segment.fd, &err) != DIAG_OK)
+    if (diag_link_open(&agent->link, agent->socket_path, info, agent->segment_file.fd, &err) !=
+        DIAG_OK)
         disconnect(agent, err.message);
 }
 
@@ -69,7 +116,7 @@ static bool is_same_file(int a, int b) {
 
 /* Takes over the ring, new or the one that we had offered. */
 static void on_welcome(struct diag_agent *agent, struct diag_link_event *event) {
-    PyGILState_STATE gil;
+    struct python_stay stay;
 
     if (strcmp(event->segment.header->process_uid, agent->process_uid) != 0) {
         diag_segment_done(&event->segment);
@@ -77,18 +124,20 @@ static void on_welcome(struct diag_agent *agent, struct diag_link_event *event) 
         disconnect(agent, "the sidecar handed over the ring of another process");
         return;
     }
-    gil = PyGILState_Ensure();
-    if (is_same_file(event->segment.fd, agent->segment.fd)) {
+    stay = enter_python();
+    if (is_same_file(event->segment.fd, agent->segment_file.fd)) {
         diag_segment_done(&event->segment);
-        diag_closep(&agent->writer.wake_fd);
+        diag_owned_fd_close(&agent->ring_wake);
     } else {
         diag_agent_drop_ring(agent);
         agent->segment = event->segment;
+        agent->segment_file = diag_owned_fd_take(DIAG_TAKE_FD(agent->segment.fd));
     }
+    agent->ring_wake = diag_owned_fd_take(event->wake_fd);
     agent->writer.segment = &agent->segment;
-    agent->writer.wake_fd = event->wake_fd;
+    agent->writer.wake_fd = agent->ring_wake.fd;
     agent->has_ring = true;
-    PyGILState_Release(gil);
+    leave_python(stay);
     agent->is_welcome = true;
     agent->lost_ns = 0;
     agent->backoff_ms = BACKOFF_MIN_MS;
@@ -117,10 +166,10 @@ static void add_undecodable(struct diag_agent *agent, struct diag_bytes encoded,
 /* Hands the specs (taken over) to the engine. */
 static enum diag_status apply(struct diag_agent *agent, struct diag_spec **specs, size_t count,
                               struct diag_error *err) {
-    PyGILState_STATE gil = PyGILState_Ensure();
+    struct python_stay stay = enter_python();
     enum diag_status status = diag_engine_apply(agent->engine, specs, count, err);
 
-    PyGILState_Release(gil);
+    leave_python(stay);
     if (status != DIAG_OK)
         return status;
     agent->has_specs = count > 0;
@@ -177,7 +226,7 @@ static void on_snapshot(struct diag_agent *agent, struct diag_bytes content) {
 }
 
 static void receive(struct diag_agent *agent) {
-    while (agent->link.socket_fd >= 0 && !is_stopping(agent)) {
+    while (agent->link.socket.fd >= 0 && !is_stopping(agent)) {
         struct diag_link_event event;
         struct diag_error err = {0};
         enum diag_status status = diag_link_receive(&agent->link, &event, &err);
@@ -219,16 +268,16 @@ static void add_status(void *context, const struct diag_spec_status *status) {
 }
 
 static void report(struct diag_agent *agent, bool is_forced) {
-    PyGILState_STATE gil;
+    struct python_stay stay;
     enum diag_status status;
 
     diag_status_report_begin(&agent->report);
-    gil = PyGILState_Ensure();
+    stay = enter_python();
     for (size_t i = 0; i < agent->removed_count; i++)
         diag_status_report_add(&agent->report, &agent->removed[i]);
     agent->removed_count = 0;
     diag_engine_statuses(agent->engine, add_status, &agent->report);
-    PyGILState_Release(gil);
+    leave_python(stay);
     for (size_t i = 0; i < agent->undecodable_count; i++)
         diag_status_report_add(&agent->report, &agent->undecodable[i]);
     status =
@@ -248,15 +297,15 @@ static void enforce_ttl(struct diag_agent *agent, uint64_t now_ns) {
 }
 
 static void look_after_engine(struct diag_agent *agent, uint64_t now_ns) {
-    PyGILState_STATE gil;
+    struct python_stay stay;
     uint64_t expiry_unix_ns, now_unix_ns = diag_clock_unix_ns();
 
     if (!agent->has_specs || now_ns < agent->next_tick_ns)
         return;
-    gil = PyGILState_Ensure();
+    stay = enter_python();
     diag_engine_tick(agent->engine, now_unix_ns);
     expiry_unix_ns = diag_engine_next_expiry(agent->engine);
-    PyGILState_Release(gil);
+    leave_python(stay);
     agent->next_tick_ns = now_ns + DIAG_ENGINE_TICK_MS * DIAG_NS_PER_MS;
     if (expiry_unix_ns > now_unix_ns &&
         now_ns + (expiry_unix_ns - now_unix_ns) < agent->next_tick_ns)
@@ -267,9 +316,10 @@ static void look_after_engine(struct diag_agent *agent, uint64_t now_ns) {
 static void turn(struct diag_agent *agent, bool is_woken) {
     uint64_t now_ns = diag_clock_monotonic_ns();
 
-    if (agent->link.socket_fd < 0 && now_ns >= agent->next_attempt_ns)
+    look_after_descriptors(agent);
+    if (agent->link.socket.fd < 0 && now_ns >= agent->next_attempt_ns)
         connect_to_sidecar(agent);
-    if (agent->link.socket_fd >= 0)
+    if (agent->link.socket.fd >= 0)
         receive(agent);
     now_ns = diag_clock_monotonic_ns();
     enforce_ttl(agent, now_ns);
@@ -284,7 +334,7 @@ static int timeout_ms(const struct diag_agent *agent) {
     uint64_t now_ns = diag_clock_monotonic_ns();
     uint64_t due_ns = now_ns + 3600 * DIAG_NS_PER_S;
 
-    if (agent->link.socket_fd < 0 && agent->next_attempt_ns < due_ns)
+    if (agent->link.socket.fd < 0 && agent->next_attempt_ns < due_ns)
         due_ns = agent->next_attempt_ns;
     if (agent->has_specs && agent->next_tick_ns < due_ns)
         due_ns = agent->next_tick_ns;
@@ -300,14 +350,15 @@ void *diag_agent_control(void *context) {
     agent->random_state = (unsigned)diag_clock_monotonic_ns() ^ (unsigned)getpid();
     agent->backoff_ms = BACKOFF_MIN_MS;
     while (!is_stopping(agent)) {
-        struct pollfd fds[2] = {{.fd = agent->wake_fd, .events = POLLIN},
-                                {.fd = -1, .events = POLLIN}};
+        struct pollfd fds[2] = {{.events = POLLIN}, {.events = POLLIN}};
         uint64_t count;
 
         turn(agent, is_woken);
-        fds[1].fd = agent->link.socket_fd;
+        fds[0].fd = agent->wake.fd;
+        fds[1].fd = agent->link.socket.fd;
         poll(fds, 2, timeout_ms(agent));
-        is_woken = read(agent->wake_fd, &count, sizeof count) == sizeof count;
+        is_woken = diag_owned_fd_is_ours(&agent->wake) &&
+                   read(agent->wake.fd, &count, sizeof count) == sizeof count;
     }
     return NULL;
 }

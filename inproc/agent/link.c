@@ -4,11 +4,11 @@
 #include "lib/base/cleanup.h"
 
 void diag_link_init(struct diag_link *link) {
-    link->socket_fd = -1;
+    link->socket.fd = -1;
 }
 
 void diag_link_close(struct diag_link *link) {
-    diag_closep(&link->socket_fd);
+    diag_owned_fd_close(&link->socket);
 }
 
 enum diag_status diag_link_open(struct diag_link *link, const char *socket_path,
@@ -23,8 +23,14 @@ enum diag_status diag_link_open(struct diag_link *link, const char *socket_path,
                                     segment_fd >= 0 ? 1 : 0, err);
     if (status != DIAG_OK)
         return status;
-    link->socket_fd = DIAG_TAKE_FD(fd);
+    link->socket = diag_owned_fd_take(DIAG_TAKE_FD(fd));
     return DIAG_OK;
+}
+
+static enum diag_status check(const struct diag_link *link, struct diag_error *err) {
+    if (diag_owned_fd_is_ours(&link->socket))
+        return DIAG_OK;
+    return diag_error_set(err, DIAG_ERR_CLOSED, 0, "the application has closed our descriptors");
 }
 
 static enum diag_status take_welcome(struct diag_local_message *message,
@@ -63,8 +69,10 @@ static enum diag_status take_snapshot(struct diag_local_message *message,
 enum diag_status diag_link_receive(struct diag_link *link, struct diag_link_event *out,
                                    struct diag_error *err) {
     struct diag_local_message message;
-    enum diag_status status =
-        diag_local_socket_receive(link->socket_fd, link->buffer, &message, err);
+    enum diag_status status = check(link, err);
+
+    if (status == DIAG_OK)
+        status = diag_local_socket_receive(link->socket.fd, link->buffer, &message, err);
 
     if (status != DIAG_OK)
         return status;
@@ -90,5 +98,9 @@ enum diag_status diag_link_receive(struct diag_link *link, struct diag_link_even
 
 enum diag_status diag_link_report(struct diag_link *link, struct diag_bytes report,
                                   struct diag_error *err) {
-    return diag_local_socket_send(link->socket_fd, DIAG_SHM_MESSAGE_REPORT, report, NULL, 0, err);
+    enum diag_status status = check(link, err);
+
+    if (status != DIAG_OK)
+        return status;
+    return diag_local_socket_send(link->socket.fd, DIAG_SHM_MESSAGE_REPORT, report, NULL, 0, err);
 }

@@ -9,13 +9,14 @@
 
 #include <stdbool.h>
 
+#include "lib/base/owned_fd.h"
 #include "lib/shm/local_socket.h"
 #include "lib/shm/segment.h"
 
 DIAG_DECLS_BEGIN
 
 struct diag_link {
-    int socket_fd; /* -1: not connected */
+    struct diag_owned_fd socket; /* fd -1: not connected */
     uint8_t buffer[DIAG_LOCAL_SOCKET_BUFFER_SIZE];
 };
 
@@ -42,8 +43,9 @@ DIAG_MUST_CHECK enum diag_status diag_link_open(struct diag_link *link, const ch
                                                 struct diag_bytes process_info, int segment_fd,
                                                 struct diag_error *err);
 
-/* Takes the next message. DIAG_ERR_UNAVAILABLE: none is there. Anything else: the link is of no
- * use any more; close it. */
+/* Takes the next message. DIAG_ERR_UNAVAILABLE: none is there. Anything else, such as
+ * DIAG_ERR_CLOSED when the sidecar has gone or the application has closed our descriptor: the link
+ * is of no use any more; close it. */
 DIAG_MUST_CHECK enum diag_status
 diag_link_receive(struct diag_link *link, struct diag_link_event *out, struct diag_error *err);
 

@@ -6,7 +6,11 @@
 #include <Python.h>
 
 #include "inproc/agent/agent.h"
+#include "lib/base/clock.h"
 #include "lib/base/version.h"
+
+#define WAIT_SLICE_MS 50
+#define SOCKET_PATH_MAX 107 /* unix(7) */
 
 struct module_state {
     struct diag_agent *agent; /* NULL: not connected */
@@ -39,6 +43,26 @@ static void python_version(char *version, size_t size) {
     snprintf(version, size, "%.*s", (int)strcspn(full, " "), full);
 }
 
+/* In slices, between which signal handlers and other threads have their turn: one of them may
+ * raise, or disconnect. */
+static PyObject *wait_applied(struct module_state *state, double seconds) {
+    enum diag_agent_wait outcome = DIAG_AGENT_WAIT_TIMEOUT;
+    uint64_t end_ns = diag_clock_monotonic_ns() + (uint64_t)(seconds * 1e9);
+
+    if (seconds == 0.0)
+        Py_RETURN_TRUE;
+    while (outcome == DIAG_AGENT_WAIT_TIMEOUT && state->agent != NULL) {
+        uint64_t now_ns = diag_clock_monotonic_ns();
+
+        if (now_ns >= end_ns)
+            break;
+        outcome = diag_agent_wait_applied(state->agent, WAIT_SLICE_MS);
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
+    }
+    return PyBool_FromLong(outcome == DIAG_AGENT_WAIT_APPLIED);
+}
+
 PyDoc_STRVAR(connect_doc, "connect(socket, wait=0.0)\n--\n\n"
                           "Starts the control thread; see diagnose.connect.");
 
@@ -48,7 +72,6 @@ static PyObject *native_connect(PyObject *module, PyObject *args, PyObject *kwar
     struct module_state *state = state_of(module);
     PyObject *path;
     double wait = 0.0;
-    bool is_applied = true;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|d:connect", keywords, PyUnicode_FSConverter,
                                      &path, &wait))
@@ -56,6 +79,12 @@ static PyObject *native_connect(PyObject *module, PyObject *args, PyObject *kwar
     if (!(wait >= 0.0 && wait <= 3600.0)) {
         Py_DECREF(path);
         PyErr_SetString(PyExc_ValueError, "wait: must be from 0 to 3600 seconds");
+        return NULL;
+    }
+    if (PyBytes_GET_SIZE(path) > SOCKET_PATH_MAX) {
+        PyErr_Format(PyExc_ValueError, "socket: %zd bytes, a unix socket's path has at most %d",
+                     PyBytes_GET_SIZE(path), SOCKET_PATH_MAX);
+        Py_DECREF(path);
         return NULL;
     }
     if (state->agent == NULL) {
@@ -83,9 +112,7 @@ static PyObject *native_connect(PyObject *module, PyObject *args, PyObject *kwar
         }
     }
     Py_DECREF(path);
-    if (wait > 0.0)
-        is_applied = diag_agent_wait_applied(state->agent, (uint64_t)(wait * 1000.0));
-    return PyBool_FromLong(is_applied);
+    return wait_applied(state, wait);
 }
 
 PyDoc_STRVAR(disconnect_doc, "disconnect()\n--\n\n"

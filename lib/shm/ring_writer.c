@@ -6,7 +6,9 @@
 #include "lib/shm/ring_writer.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/shm/ring_record.h"
@@ -56,6 +58,14 @@ static struct diag_shm_record *begin(struct diag_segment *segment, uint64_t posi
     return record;
 }
 
+/* The application may have closed our descriptors, and its own files have the numbers now. Only
+ * anonymous inodes, such as eventfds, have no file type. */
+static bool is_eventfd(int fd) {
+    struct stat file;
+
+    return fd >= 0 && fstat(fd, &file) == 0 && (file.st_mode & S_IFMT) == 0;
+}
+
 static void wake_reader(struct diag_ring_writer *writer) {
     struct diag_shm_header *header = writer->segment->header;
     const uint64_t one = 1;
@@ -68,13 +78,13 @@ static void wake_reader(struct diag_ring_writer *writer) {
     /* One of the writers that see the flag makes the system call. */
     if (__atomic_exchange_n(&header->is_reader_sleeping, 0, __ATOMIC_RELAXED) == 0)
         return;
-    if (writer->wake_fd >= 0) {
-        int saved_errno = errno;
+    int saved_errno = errno;
+    if (is_eventfd(writer->wake_fd)) {
         /* The reader looks by itself before long; a full counter wakes it anyway. */
         ssize_t written = write(writer->wake_fd, &one, sizeof one);
         (void)written;
-        errno = saved_errno;
     }
+    errno = saved_errno;
 }
 
 enum diag_status diag_ring_writer_put(struct diag_ring_writer *writer, struct diag_bytes record) {

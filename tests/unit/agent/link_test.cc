@@ -52,7 +52,7 @@ class Link : public ::testing::Test {
     }
 
     enum diag_status receive(struct diag_link_event *event) {
-        await_readable(link->socket_fd);
+        await_readable(link->socket.fd);
         return diag_link_receive(link.get(), event, &err);
     }
 
@@ -67,7 +67,7 @@ TEST_F(Link, NobodyListens) {
     EXPECT_EQ(
         diag_link_open(link.get(), "/tmp/no-such-socket", diag_bytes_from_text("x"), -1, &err),
         DIAG_ERR_UNAVAILABLE);
-    EXPECT_EQ(link->socket_fd, -1);
+    EXPECT_EQ(link->socket.fd, -1);
 }
 
 TEST_F(Link, SaysHelloAndTakesTheWelcome) {
