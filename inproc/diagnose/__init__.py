@@ -10,13 +10,30 @@ diagnosectl are armed here, and their events stream back. Without touching the a
     python3 -m diagnose run -- gunicorn app:app
 """
 import os as _os
+import sys as _sys
 
-from diagnose import _native
+try:
+    from diagnose import _native
+except ImportError as _error:
+    # imported all the same: `python3 -m diagnose run` starts programs of other interpreters
+    _native = None
+    _reason = "there is no extension of diagnose for Python %d.%d in %s (%s)" % (
+        _sys.version_info[0],
+        _sys.version_info[1],
+        _os.path.dirname(_os.path.abspath(__file__)),
+        _error,
+    )
 
 __all__ = ["DEFAULT_SOCKET", "connect", "disconnect", "status"]
-__version__ = _native.__version__
+__version__ = _native.__version__ if _native else None
 
 DEFAULT_SOCKET = "/run/diagnose/diagnose.sock"
+
+
+def _extension():
+    if _native is None:
+        raise NotImplementedError(_reason)
+    return _native
 
 
 def connect(socket=None, wait=0.0):
@@ -28,15 +45,16 @@ def connect(socket=None, wait=0.0):
 
     Returns False if `wait` was too short for that, else True. Calling it again is fine.
 
-    Raises ValueError (wait out of range), RuntimeError (connected to another socket already),
+    Raises ValueError (wait out of range, socket's path too long), RuntimeError (connected to another socket already),
     NotImplementedError (this interpreter is not supported, with the reason), OSError.
     """
-    return _native.connect(socket or _os.environ.get("DIAGNOSE_SOCKET") or DEFAULT_SOCKET, wait)
+    path = socket or _os.environ.get("DIAGNOSE_SOCKET") or DEFAULT_SOCKET
+    return _extension().connect(path, wait)
 
 
 def disconnect():
     """Disarms everything, restores every target, and stops the background thread. Idempotent."""
-    _native.disconnect()
+    _extension().disconnect()
 
 
 def status():
@@ -46,4 +64,4 @@ def status():
     connected, or empty), specs (list of dicts: id, revision, state, message, mechanism,
     functions, hits, errors, dropped; see diagnose.v1.SpecStatus for their meaning).
     """
-    return _native.status()
+    return _extension().status()

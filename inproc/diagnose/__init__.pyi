@@ -2,7 +2,7 @@
 from os import PathLike
 from typing import List, Optional, TypedDict, Union
 
-__version__: str
+__version__: Optional[str]
 DEFAULT_SOCKET: str
 
 class SpecStatus(TypedDict):

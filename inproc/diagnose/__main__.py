@@ -56,9 +56,25 @@ def command_line(program):
     sys.exit("diagnose run: %s: no such program" % program[0])
 
 
+def warn_of_isolation(program):
+    """Flags of Python under which it looks at neither PYTHONPATH nor sitecustomize."""
+    if not os.path.basename(program[0]).startswith("python"):
+        return
+    for argument in program[1:]:
+        if not argument.startswith("-") or argument in ("-c", "-m", "-"):
+            return
+        if not argument.startswith("--") and set(argument[1:]) & set("EIS"):
+            print(
+                "diagnose run: %s keeps Python from loading anything but the program; "
+                "it will not be instrumented" % argument,
+                file=sys.stderr,
+            )
+
+
 def main(arguments=None):
     options = parse(arguments)
     command = command_line(options.program)
+    warn_of_isolation(options.program)
     environment = dict(os.environ)
     path = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = BOOTSTRAP + (os.pathsep + path if path else "")

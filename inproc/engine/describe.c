@@ -47,6 +47,9 @@ static void utf8_put(Py_UCS4 character, char *out) {
     }
 }
 
+/* Characters that are counted only to say how much was cut. */
+#define SIZE_EXACT_MAX 16384
+
 size_t diag_describe_str(PyObject *text, char *out, size_t capacity, uint64_t *full_size) {
     Py_ssize_t length, i;
     const void *data;
@@ -84,6 +87,10 @@ size_t diag_describe_str(PyObject *text, char *out, size_t capacity, uint64_t *f
     size = written;
     if (full_size == NULL)
         return written;
+    if (length - i > SIZE_EXACT_MAX) { /* counting would take as long as the text is */
+        *full_size = size + (uint64_t)(length - i);
+        return written;
+    }
     for (; i < length; i++)
         size += utf8_size(PyUnicode_READ(kind, data, i));
     *full_size = size;

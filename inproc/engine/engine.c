@@ -166,7 +166,8 @@ void diag_engine_statuses(struct diag_engine *engine, diag_engine_status_fn *vis
 
 void diag_engine_after_fork(struct diag_engine *engine) {
     diag_thread_state_reset();
-    engine->is_busy = false; /* whoever was busy is not in this process */
+    engine->is_busy = false; /* whoever was busy is not in this process ... */
+    diag_spec_table_repair(&engine->table);
     engine->is_retry_wanted = diag_spec_table_has_pending(&engine->table);
     for (size_t i = 0; i < engine->table.count; i++) {
         struct diag_spec_entry *entry = &engine->table.entries[i];

@@ -41,15 +41,55 @@ static const char *skip_indent(const char *text) {
     return text;
 }
 
+/* Puts ("ignore", None, SyntaxWarning, None, 0) before the program's filters, which are left as
+ * they were by unfilter_warnings: the compiler's opinion of an instrument is neither printed on the
+ * program's standard error, nor told to its hooks, nor made an error of by -W error. */
+static PyObject *filter_warnings(PyObject **filters) {
+    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), "warnings");
+    PyObject *item;
+
+    *filters = module != NULL && PyModule_Check(module)
+                   ? PyDict_GetItemString(PyModule_GetDict(module), "filters")
+                   : NULL;
+    if (*filters == NULL || !PyList_Check(*filters))
+        return NULL;
+    item = Py_BuildValue("(sOOOi)", "ignore", Py_None, PyExc_SyntaxWarning, Py_None, 0);
+    if (item == NULL || PyList_Insert(*filters, 0, item) < 0) {
+        PyErr_Clear();
+        Py_CLEAR(item);
+        return NULL;
+    }
+    Py_INCREF(*filters);
+    return item;
+}
+
+static void unfilter_warnings(PyObject *filters, PyObject *item) {
+    PyObject *type, *value, *traceback;
+
+    if (item == NULL)
+        return;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(filters); i++)
+        if (PyList_GET_ITEM(filters, i) == item) {
+            PyList_SetSlice(filters, i, i + 1, NULL);
+            break;
+        }
+    Py_DECREF(filters);
+    Py_DECREF(item);
+    PyErr_Restore(type, value, traceback);
+}
+
 /* The line break at the end lets an error at the end of the text have a position. */
 static PyObject *compile(const char *text) {
     PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8,
                              .cf_feature_version = PY_MINOR_VERSION};
     PyObject *name = PyUnicode_FromString("<instrument>");
     PyObject *source = PyBytes_FromFormat("%s\n", text), *code = NULL;
+    PyObject *filters, *filter = filter_warnings(&filters);
 
     if (name != NULL && source != NULL)
         code = Py_CompileStringObject(PyBytes_AS_STRING(source), name, Py_eval_input, &flags, -1);
+    unfilter_warnings(filters, filter);
     Py_XDECREF(name);
     Py_XDECREF(source);
     return code;

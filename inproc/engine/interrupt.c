@@ -2,22 +2,52 @@
 #include "inproc/engine/interrupt.h"
 
 #include <signal.h>
+#include <string.h>
 
 #include "inproc/engine/thread_state.h"
+
+/* The Python function that a handler comes down to, borrowed from it: that of a bound method, of a
+ * functools.partial, of an instance with __call__. NULL: there is none. */
+static PyObject *function_of(PyObject *handler) {
+    PyObject *call;
+
+    for (int depth = 0; depth < 8; depth++) {
+        if (diag_py_is_function(handler))
+            return handler;
+        if (PyMethod_Check(handler)) {
+            handler = PyMethod_GET_FUNCTION(handler);
+        } else if (strcmp(Py_TYPE(handler)->tp_name, "functools.partial") == 0) {
+            PyObject *inner = PyObject_GetAttrString(handler, "func");
+
+            if (inner == NULL) {
+                PyErr_Clear();
+                return NULL;
+            }
+            Py_DECREF(inner); /* the partial has it */
+            handler = inner;
+        } else {
+            call = PyUnicode_FromString("__call__");
+            handler = call == NULL ? NULL : _PyType_Lookup(Py_TYPE(handler), call);
+            Py_XDECREF(call);
+            PyErr_Clear();
+            return handler != NULL && diag_py_is_function(handler) ? handler : NULL;
+        }
+    }
+    return NULL;
+}
 
 /* True if a Python signal handler has this code. */
 static bool is_handler(PyCodeObject *code, PyObject *getsignal) {
     for (int number = 1; number < NSIG; number++) {
         PyObject *handler = PyObject_CallFunction(getsignal, "i", number);
-        PyObject *function = handler;
+        PyObject *function;
         bool is_same;
 
         PyErr_Clear(); /* not every number is a signal */
         if (handler == NULL)
             continue;
-        if (PyMethod_Check(handler))
-            function = PyMethod_GET_FUNCTION(handler);
-        is_same = diag_py_is_function(function) && diag_py_code(function) == code;
+        function = function_of(handler);
+        is_same = function != NULL && diag_py_code(function) == code;
         Py_DECREF(handler);
         if (is_same)
             return true;

@@ -240,6 +240,15 @@ enum diag_status diag_spec_table_apply(struct diag_spec_table *table, struct dia
     return DIAG_OK;
 }
 
+void diag_spec_table_repair(struct diag_spec_table *table) {
+    size_t count = 0;
+
+    for (size_t i = 0; i < table->count; i++)
+        if (table->entries[i].spec != NULL)
+            table->entries[count++] = table->entries[i];
+    table->count = count;
+}
+
 void diag_spec_table_done(struct diag_spec_table *table) {
     for (size_t i = 0; i < table->count; i++) {
         disarm(table, &table->entries[i]);

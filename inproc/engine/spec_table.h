@@ -31,6 +31,9 @@ struct diag_spec_table {
 };
 
 /* Disarms everything. */
+/* In the child of a fork that struck inside of an apply: drops the entries that had been moved. */
+void diag_spec_table_repair(struct diag_spec_table *table);
+
 void diag_spec_table_done(struct diag_spec_table *table);
 
 /* See diag_engine_apply. */
