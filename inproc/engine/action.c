@@ -25,8 +25,10 @@ static enum diag_status build(struct diag_action *action, const struct diag_spec
     if (status != DIAG_OK)
         return status;
     action->needs = diag_expression_needs(action->value);
-    if (spec->instrument.tags == NULL)
+    if (spec->instrument.tags == NULL) {
+        action->is_elapsed = diag_expression_is_elapsed(action->value);
         return DIAG_OK;
+    }
     status = diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, function,
                                  action->is_return, &action->tags, err);
     if (status == DIAG_OK)
@@ -134,6 +136,18 @@ static __attribute__((noinline)) void encode_and_emit(struct diag_action *action
     emit(action, &writer);
 }
 
+/* The instrument that is used most, without a Python object. */
+static void emit_elapsed(struct diag_action *action, const struct diag_call *call,
+                         uint64_t now_unix_ns) {
+    uint8_t event[DIAG_EVENT_PREFIX_MAX + DIAG_EVENT_SCALAR_MAX];
+    struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
+
+    begin(action, &writer, DIAG_EVENT_KIND_HIT, now_unix_ns);
+    diag_value_put_float(&writer, DIAG_EVENT_FIELD_VALUE, diag_call_elapsed_s(call));
+    action->hits++;
+    emit(action, &writer);
+}
+
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns) {
     PyObject *value, *tags = NULL;
@@ -142,6 +156,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
         return;
     if (action->expires_unix_ns != 0 && now_unix_ns >= action->expires_unix_ns) {
         diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
+        return;
+    }
+    if (action->is_elapsed) {
+        emit_elapsed(action, call, now_unix_ns);
         return;
     }
     value = diag_expression_evaluate(action->value, call);

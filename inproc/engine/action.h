@@ -18,6 +18,7 @@ struct diag_action {
     PyCodeObject *code;           /* what the expressions were compiled for */
     unsigned needs;               /* DIAG_EXPRESSION_NEEDS_* */
     bool is_return;
+    bool is_elapsed;    /* the value is `elapsed`, and there are no tags */
     bool is_active;     /* false: fires no more */
     bool is_unreported; /* the state changed on the hit path */
     uint64_t expires_unix_ns;
