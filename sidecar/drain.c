@@ -14,10 +14,9 @@ enum {
     BATCH_FIELD_LOST = 4,
 };
 
-/* Tag and length of an event; tag and value of `lost`; what a batch begins with. */
+/* Tag and length of an event; what a batch begins with, `lost` included. */
 #define EVENT_ROOM (4 + DIAG_SHM_RECORD_MAX)
-#define LOST_ROOM 11
-#define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6)
+#define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6 + 11)
 
 enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err) {
     uint8_t *request = malloc(DIAG_DRAIN_REQUEST_MAX);
@@ -53,21 +52,57 @@ static uint64_t take_ring_losses(struct diag_drain_source *source) {
     return torn + diag_ring_reader_take_dropped(&source->reader);
 }
 
+/* A batch that is being written. */
+struct batch {
+    size_t start; /* of its field in the request */
+    size_t mark;
+    size_t begun; /* where its events begin */
+};
+
+/* Losses come before the events of the batch that tells of them. */
+static struct batch begin_batch(struct diag_drain *drain, struct diag_drain_source *source) {
+    struct batch batch = {.start = diag_wire_size(&drain->writer)};
+
+    batch.mark = diag_wire_begin(&drain->writer, REPORT_REQUEST_FIELD_BATCHES);
+    diag_wire_put_bytes(&drain->writer, BATCH_FIELD_PROCESS_UID,
+                        diag_bytes_from_text(source->process_uid));
+    diag_wire_put_varint(&drain->writer, BATCH_FIELD_PID, source->pid);
+    batch.begun = diag_wire_size(&drain->writer);
+    if (source->lost > 0)
+        diag_wire_put_varint(&drain->writer, BATCH_FIELD_LOST, source->lost);
+    source->lost = 0;
+    return batch;
+}
+
+static void end_batch(struct diag_drain *drain, struct batch batch) {
+    if (diag_wire_size(&drain->writer) == batch.begun)
+        diag_wire_rewind(&drain->writer, batch.start);
+    else
+        diag_wire_end(&drain->writer, batch.mark);
+}
+
 static enum diag_drain_result collect_events(struct diag_drain *drain,
                                              struct diag_drain_source *source, bool is_dead,
-                                             size_t budget) {
+                                             size_t budget, struct batch *batch) {
     size_t used = 0;
 
     while (used < budget) {
         struct diag_bytes event;
+        uint64_t dropped;
         size_t size;
 
-        if (diag_wire_room(&drain->writer) < EVENT_ROOM + LOST_ROOM)
+        if (diag_wire_room(&drain->writer) < EVENT_ROOM + 2 * BATCH_ROOM)
             return DIAG_DRAIN_FULL;
         /* A corrupt ring has been skipped and counted: as empty as a drained one. */
         if (read_event(drain, source, is_dead, &size) != DIAG_OK)
             return DIAG_DRAIN_EMPTY;
         used += sizeof(struct diag_shm_record) + size;
+        dropped = diag_ring_reader_take_dropped_here(&source->reader);
+        if (dropped > 0) {
+            count_lost(source, dropped);
+            end_batch(drain, *batch);
+            *batch = begin_batch(drain, source);
+        }
         event = diag_bytes_make(drain->event, size);
         if (diag_event_check(event, NULL) == DIAG_OK)
             diag_wire_put_bytes(&drain->writer, BATCH_FIELD_EVENTS, event);
@@ -80,28 +115,19 @@ static enum diag_drain_result collect_events(struct diag_drain *drain,
 enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget) {
-    size_t before = diag_wire_size(&drain->writer);
     enum diag_drain_result result;
-    size_t mark, begun;
+    struct batch batch;
 
-    if (diag_wire_room(&drain->writer) < BATCH_ROOM + EVENT_ROOM + LOST_ROOM)
+    if (diag_wire_room(&drain->writer) < EVENT_ROOM + 3 * BATCH_ROOM)
         return DIAG_DRAIN_FULL;
-    mark = diag_wire_begin(&drain->writer, REPORT_REQUEST_FIELD_BATCHES);
-    diag_wire_put_bytes(&drain->writer, BATCH_FIELD_PROCESS_UID,
-                        diag_bytes_from_text(source->process_uid));
-    diag_wire_put_varint(&drain->writer, BATCH_FIELD_PID, source->pid);
-    begun = diag_wire_size(&drain->writer);
-    result = collect_events(drain, source, is_dead, budget);
+    batch = begin_batch(drain, source);
+    result = collect_events(drain, source, is_dead, budget, &batch);
     diag_ring_reader_release(&source->reader);
-    count_lost(source, take_ring_losses(source));
-    if (source->lost > 0)
-        diag_wire_put_varint(&drain->writer, BATCH_FIELD_LOST, source->lost);
-    if (diag_wire_size(&drain->writer) == begun) {
-        diag_wire_rewind(&drain->writer, before);
-        return result;
-    }
-    diag_wire_end(&drain->writer, mark);
-    source->lost = 0;
+    end_batch(drain, batch);
+    /* With events still in the ring it is not known yet where the rest of the losses belong. */
+    if (result == DIAG_DRAIN_EMPTY)
+        count_lost(source, take_ring_losses(source));
+    end_batch(drain, begin_batch(drain, source));
     return result;
 }
 

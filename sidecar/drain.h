@@ -44,8 +44,9 @@ enum diag_drain_result {
 DIAG_MUST_CHECK enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err);
 void diag_drain_done(struct diag_drain *drain);
 
-/* Moves events of one process, about `budget` bytes, into the request as one EventBatch; none if
- * there is nothing to tell. `is_dead`: nobody writes any more, torn records are skipped. */
+/* Moves events of one process, about `budget` bytes, into the request: one EventBatch, a further
+ * one wherever events were lost between two others, none if there is nothing to tell. `is_dead`:
+ * nobody writes any more, torn records are skipped. */
 enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget);

@@ -30,12 +30,13 @@ void diag_agent_wake(struct diag_agent *agent) {
         return;
 }
 
-static enum diag_status emit(void *context, struct diag_bytes event) {
+static enum diag_status emit(void *context, struct diag_bytes event, bool is_kept) {
     struct diag_agent *agent = context;
 
     if (!agent->has_ring)
         return DIAG_ERR_CLOSED;
-    return diag_ring_writer_put(&agent->writer, event);
+    return is_kept ? diag_ring_writer_put_kept(&agent->writer, event)
+                   : diag_ring_writer_put(&agent->writer, event);
 }
 
 static void status_changed(void *context) {

@@ -82,10 +82,11 @@ void diag_action_stop(struct diag_action *action, enum diag_spec_state state, co
     action->sink->status_changed(action->sink->context);
 }
 
-static void emit(struct diag_action *action, const struct diag_wire_writer *writer) {
+static void emit(struct diag_action *action, const struct diag_wire_writer *writer, bool is_kept) {
     struct diag_bytes event = diag_bytes_make(writer->start, diag_wire_size(writer));
 
-    if (writer->has_overflowed || action->sink->emit(action->sink->context, event) != DIAG_OK)
+    if (writer->has_overflowed ||
+        action->sink->emit(action->sink->context, event, is_kept) != DIAG_OK)
         action->dropped++;
 }
 
@@ -112,7 +113,7 @@ static __attribute__((noinline)) void fail(struct diag_action *action, const cha
     action->errors++;
     begin(action, &writer, DIAG_EVENT_KIND_ERROR, now_unix_ns);
     diag_event_put_error(&writer, diag_bytes_from_text(text));
-    emit(action, &writer);
+    emit(action, &writer, true);
     snprintf(message, sizeof message, "%s: %s", field, text);
     diag_action_stop(action, DIAG_SPEC_STATE_FAILED, message);
 }
@@ -133,7 +134,7 @@ static __attribute__((noinline)) void encode_and_emit(struct diag_action *action
     if (!action->is_active)
         return;
     action->hits++;
-    emit(action, &writer);
+    emit(action, &writer, false);
 }
 
 /* The instrument that is used most, without a Python object. */
@@ -145,7 +146,7 @@ static void emit_elapsed(struct diag_action *action, const struct diag_call *cal
     begin(action, &writer, DIAG_EVENT_KIND_HIT, now_unix_ns);
     diag_value_put_float(&writer, DIAG_EVENT_FIELD_VALUE, diag_call_elapsed_s(call));
     action->hits++;
-    emit(action, &writer);
+    emit(action, &writer, false);
 }
 
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,

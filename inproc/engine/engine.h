@@ -20,8 +20,9 @@ struct diag_engine;
 struct diag_engine_sink {
     void *context;
     /* Takes one encoded diagnose.v1.Event; must not block, allocate or touch Python objects.
-     * Anything but DIAG_OK counts as dropped for the probe. */
-    enum diag_status (*emit)(void *context, struct diag_bytes event);
+     * Anything but DIAG_OK counts as dropped for the probe. `is_kept`: must not be dropped for want
+     * of room as long as there is any (an error is told once, a hit again and again). */
+    enum diag_status (*emit)(void *context, struct diag_bytes event, bool is_kept);
     /* A status has changed outside of diag_engine_apply and diag_engine_tick: an instrument
      * raised, a module was imported. Must not block. */
     void (*status_changed)(void *context);

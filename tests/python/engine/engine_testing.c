@@ -21,11 +21,11 @@ struct recorder {
 
 static struct recorder recorder;
 
-static enum diag_status emit(void *context, struct diag_bytes event) {
+static enum diag_status emit(void *context, struct diag_bytes event, bool is_kept) {
     struct recorder *to = context;
     uint8_t *copy;
 
-    if (to->event_limit != 0 && to->event_count >= to->event_limit)
+    if (!is_kept && to->event_limit != 0 && to->event_count >= to->event_limit)
         return DIAG_ERR_FULL;
     if (to->event_count == to->capacity) {
         size_t capacity = to->capacity == 0 ? 64 : to->capacity * 2;

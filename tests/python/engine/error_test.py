@@ -106,6 +106,17 @@ class ErrorTest(EngineTest):
             samples.plain(1)
         self.assertEqual((self.status()["hits"], self.status()["dropped"]), (5, 3))
 
+    def test_errors_are_told_though_the_ring_is_full(self):
+        self.apply({"id": "spec-1", "target": "samples.plain", "value": "result"},
+                   {"id": "spec-2", "target": "samples.plain", "value": "nope"})
+        engine_testing.limit_events(1)
+        for _ in range(3):
+            samples.plain(1)
+        self.assertEqual(self.status("spec-1")["dropped"], 2)
+        self.assertEqual(self.status("spec-2")["dropped"], 0)
+        self.assertEqual([event.kind for event in self.events() if event.spec_id == "spec-2"],
+                         [2])
+
 
 class TargetRaisesTest(EngineTest):
     def arm_raiser(self, value="result"):
