@@ -40,7 +40,9 @@ static const char get_specs_details[] =
 
 static const char get_processes_details[] =
     "SPECS is armed/known specs, LOST the events that the process lost in all, SIDECAR the\n"
-    "beginning of its sidecar's uid.\n"
+    "beginning of its sidecar's uid. STATE is Connected, or Refused with the reason: the sidecar "
+    "is\n"
+    "at one of its limits, and nothing is armed in the process.\n"
     "\n"
     "Examples:\n"
     "  diagnosectl get processes\n"

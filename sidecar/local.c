@@ -16,6 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "sidecar/process.h"
+#include "sidecar/refusals.h"
 
 #define WINDOW_NS (2 * DIAG_NS_PER_MS)
 #define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
@@ -37,6 +38,7 @@ struct diag_local {
     struct diag_watch listener, mailbox, signal;
     struct diag_process *processes;
     size_t counts[DIAG_PROCESS_ENDED + 1]; /* by state */
+    struct diag_refusals refusals;
     struct diag_drain drain;
     struct diag_mail mail; /* what was wanted last; its snapshot_fd and credits are ours */
     uint64_t window_ends_ns;
@@ -169,7 +171,9 @@ static void refuse(struct diag_local *local, struct diag_process *process,
     struct diag_local_message message;
     enum diag_status status;
 
-    if (process->state == DIAG_PROCESS_NEW)
+    if (process->was_refused_before)
+        diag_log_debug("refused a process again: %s", why->message);
+    else if (process->state == DIAG_PROCESS_NEW)
         diag_log_warning("refused a process: %s", why->message);
     else
         diag_log_warning("hung up on process %u (%s): %s", process->source.pid,
@@ -219,6 +223,40 @@ static void accept_processes(struct diag_local *local) {
             refuse(local, process, &err);
         }
     }
+}
+
+static void free_ended(struct diag_local *local) {
+    struct diag_process **link = &local->processes;
+
+    while (*link != NULL) {
+        struct diag_process *process = *link;
+
+        if (process->state != DIAG_PROCESS_ENDED || process->segment.header != NULL) {
+            link = &process->next;
+            continue;
+        }
+        *link = process->next;
+        local->counts[DIAG_PROCESS_ENDED]--;
+        diag_process_free(process);
+    }
+}
+
+/* Gives up the ring of the process that has been dead for longest. False: there is none. */
+static bool give_up_oldest(struct diag_local *local) {
+    struct diag_process *oldest = NULL;
+
+    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
+        if (process->state == DIAG_PROCESS_ENDED &&
+            (oldest == NULL || process->deadline_ns < oldest->deadline_ns))
+            oldest = process;
+    if (oldest == NULL)
+        return false;
+    if (oldest->segment.header != NULL)
+        diag_log_warning("process %u (%s) has ended, and no controller took its last events: "
+                         "given up",
+                         oldest->source.pid, oldest->source.process_uid);
+    diag_segment_done(&oldest->segment);
+    return true;
 }
 
 /* ---- messages ---- */
@@ -291,19 +329,71 @@ static enum diag_status check_uid(struct diag_local *local, const struct diag_pr
     return DIAG_OK;
 }
 
+static uint64_t memory_in_use(const struct diag_local *local) {
+    uint64_t sum = 0;
+
+    for (const struct diag_process *process = local->processes; process != NULL;
+         process = process->next)
+        sum += process->segment.mapped_size;
+    return sum;
+}
+
+/* Room for one more process; the rings of the dead give way to the living. DIAG_ERR_FULL. */
+static enum diag_status check_room(struct diag_local *local, const struct diag_process *process,
+                                   uint64_t size, struct diag_error *err) {
+    if (local->counts[DIAG_PROCESS_LIVE] >= local->options.max_processes)
+        return diag_error_set(err, DIAG_ERR_FULL, 0,
+                              "pid %u: %zu processes are connected, no more are allowed "
+                              "(--max-processes)",
+                              process->source.pid, local->options.max_processes);
+    while (memory_in_use(local) + size > local->options.max_memory)
+        if (!give_up_oldest(local))
+            return diag_error_set(err, DIAG_ERR_FULL, 0,
+                                  "pid %u: its ring of %llu bytes and the %llu bytes of the others "
+                                  "exceed the %llu that are allowed (--max-memory)",
+                                  process->source.pid, (unsigned long long)size,
+                                  (unsigned long long)memory_in_use(local),
+                                  (unsigned long long)local->options.max_memory);
+    return DIAG_OK;
+}
+
+/* Lets people know of a process that finds no room; it will try again and again. */
+static void tell_refused(struct diag_local *local, struct diag_process *process,
+                         const char *reason) {
+    struct diag_buffer status = {0};
+
+    switch (diag_refusals_note(&local->refusals, process->source.process_uid,
+                               diag_clock_monotonic_ns())) {
+    case DIAG_REFUSALS_NEW:
+        if (diag_process_encode_refused(process, reason, &status) == DIAG_OK)
+            local->options.sink.process_changed(local->options.sink.context,
+                                                process->source.process_uid, status);
+        else
+            diag_buffer_done(&status);
+        break;
+    case DIAG_REFUSALS_KNOWN:
+        process->was_refused_before = true;
+        break;
+    case DIAG_REFUSALS_FULL:
+        break;
+    }
+}
+
 static enum diag_status join(struct diag_local *local, struct diag_process *process,
                              struct diag_local_message *message, struct diag_error *err) {
     enum diag_status status = diag_process_identify(process, message->payload, err);
 
     if (status == DIAG_OK)
         status = check_uid(local, process, message->fd_count > 0, err);
-    if (status == DIAG_OK && local->counts[DIAG_PROCESS_LIVE] >= local->options.max_processes)
-        status = diag_error_set(err, DIAG_ERR_FULL, 0,
-                                "pid %u: %zu processes are connected, no more are allowed "
-                                "(--max-processes)",
-                                process->source.pid, local->options.max_processes);
     if (status != DIAG_OK)
         return status;
+    status = check_room(local, process,
+                        diag_process_segment_size(message->fds[0], local->options.ring_size), err);
+    if (status != DIAG_OK) {
+        tell_refused(local, process, err->message);
+        return status;
+    }
+    diag_refusals_forget(&local->refusals, process->source.process_uid);
     local->counts[DIAG_PROCESS_NEW]--;
     status = diag_process_welcome(process, &message->fds[0], local->options.ring_size, err);
     local->counts[process->state]++;
@@ -489,42 +579,14 @@ static void run_pass(struct diag_local *local, uint64_t now) {
 
 /* ---- time ---- */
 
-static void free_ended(struct diag_local *local) {
-    struct diag_process **link = &local->processes;
-
-    while (*link != NULL) {
-        struct diag_process *process = *link;
-
-        if (process->state != DIAG_PROCESS_ENDED || process->segment.header != NULL) {
-            link = &process->next;
-            continue;
-        }
-        *link = process->next;
-        local->counts[DIAG_PROCESS_ENDED]--;
-        diag_process_free(process);
-    }
-}
-
-/* The rings of the dead wait for a controller, but may not pile up: beyond the limit the oldest
- * are given up. */
+/* The rings of the dead wait for a controller, but may not pile up. */
 static void limit_the_dead(struct diag_local *local) {
-    while (local->counts[DIAG_PROCESS_ENDED] > local->options.max_processes) {
-        struct diag_process *oldest = NULL;
-
-        for (struct diag_process *process = local->processes; process != NULL;
-             process = process->next)
-            if (process->state == DIAG_PROCESS_ENDED &&
-                (oldest == NULL || process->deadline_ns < oldest->deadline_ns))
-                oldest = process;
-        diag_log_warning("process %u (%s) has ended, and no controller took its last events: "
-                         "given up",
-                         oldest->source.pid, oldest->source.process_uid);
-        diag_segment_done(&oldest->segment);
-        free_ended(local);
-    }
+    while (local->counts[DIAG_PROCESS_ENDED] > local->options.max_processes)
+        give_up_oldest(local);
 }
 
 static void run_timers(struct diag_local *local, uint64_t now) {
+    char uid[DIAG_UID_SIZE];
     struct diag_error err;
 
     if (now >= local->accept_again_ns) {
@@ -543,6 +605,8 @@ static void run_timers(struct diag_local *local, uint64_t now) {
             refuse(local, process, &err);
         }
     }
+    while (diag_refusals_expire(&local->refusals, now, uid))
+        local->options.sink.process_ended(local->options.sink.context, uid);
     if (now >= local->next_pass_ns)
         run_pass(local, now);
     free_ended(local);
@@ -557,6 +621,7 @@ static int next_timeout_ms(const struct diag_local *local) {
     uint64_t next = earlier(local->next_pass_ns, local->accept_again_ns);
     uint64_t now = diag_clock_monotonic_ns();
 
+    next = earlier(next, diag_refusals_next_ns(&local->refusals));
     for (const struct diag_process *process = local->processes; process != NULL;
          process = process->next) {
         if (process->has_update)
