@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/event/aggregate_check.h"
+#include "lib/event/aggregate_encoder.h"
 #include "lib/event/event_check.h"
 
 enum {
@@ -12,10 +14,12 @@ enum {
     BATCH_FIELD_PID = 2,
     BATCH_FIELD_EVENTS = 3,
     BATCH_FIELD_LOST = 4,
+    BATCH_FIELD_AGGREGATES = 5,
 };
 
 /* Tag and length of an event; what a batch begins with, `lost` included. */
 #define EVENT_ROOM (4 + DIAG_SHM_RECORD_MAX)
+#define AGGREGATE_ROOM (4 + DIAG_AGGREGATE_MAX)
 #define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6 + 11)
 
 enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err) {
@@ -128,6 +132,84 @@ enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
     if (result == DIAG_DRAIN_EMPTY)
         count_lost(source, take_ring_losses(source));
     end_batch(drain, begin_batch(drain, source));
+    return result;
+}
+
+static struct diag_aggregate_bucket_range range_of(const struct diag_aggregate_buckets *buckets) {
+    return (struct diag_aggregate_bucket_range){buckets->offset, buckets->counts, buckets->count};
+}
+
+static void put_value(struct diag_wire_writer *writer, const struct diag_aggregate_value *value) {
+    struct diag_aggregate_histogram histogram;
+
+    if (!value->is_histogram) {
+        diag_aggregate_put_counter(writer, value->sum, value->count);
+        return;
+    }
+    histogram = (struct diag_aggregate_histogram){
+        .count = value->count,
+        .zero_count = value->zero_count,
+        .sum = value->sum,
+        .min = value->min,
+        .max = value->max,
+        .scale = value->scale,
+        .positive = range_of(&value->positive),
+        .negative = range_of(&value->negative),
+    };
+    diag_aggregate_put_histogram(writer, &histogram);
+}
+
+/* The key is the process's: only the whole shows whether it is an aggregate. */
+static void put_aggregate(struct diag_drain *drain, struct diag_drain_source *source,
+                          const struct diag_aggregate_value *value, uint64_t now_unix_ns) {
+    struct diag_wire_writer *writer = &drain->writer;
+    size_t before = diag_wire_size(writer), start;
+    size_t mark = diag_wire_begin(writer, BATCH_FIELD_AGGREGATES);
+
+    start = diag_wire_size(writer);
+    diag_wire_put_raw(writer, diag_bytes_make(value->key, value->key_size));
+    diag_aggregate_put_times(writer, value->start_unix_ns, now_unix_ns);
+    put_value(writer, value);
+    if (diag_aggregate_check(diag_bytes_make(writer->start + start, diag_wire_size(writer) - start),
+                             NULL) == DIAG_OK) {
+        diag_wire_end(writer, mark);
+    } else {
+        diag_wire_rewind(writer, before);
+        count_lost(source, 1);
+    }
+}
+
+enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
+                                                     struct diag_drain_source *source, bool is_dead,
+                                                     uint64_t now_unix_ns) {
+    enum diag_drain_result result = DIAG_DRAIN_EMPTY;
+    struct diag_aggregate_value value;
+    struct batch batch;
+
+    if (diag_wire_room(&drain->writer) < AGGREGATE_ROOM + 2 * BATCH_ROOM)
+        return DIAG_DRAIN_FULL;
+    batch = begin_batch(drain, source);
+    for (; source->next_slot < DIAG_SHM_AGGREGATES; source->next_slot++) {
+        enum diag_status status;
+
+        if (diag_wire_room(&drain->writer) < AGGREGATE_ROOM + BATCH_ROOM) {
+            result = DIAG_DRAIN_FULL;
+            break;
+        }
+        status =
+            diag_aggregate_reader_read(&source->aggregates, source->next_slot, is_dead, &value);
+        if (status == DIAG_ERR_PROTOCOL || status == DIAG_ERR_CLOSED)
+            count_lost(source, 1);
+        if (status != DIAG_OK)
+            continue;
+        if (value.count > 0)
+            put_aggregate(drain, source, &value, now_unix_ns);
+        diag_aggregate_reader_accept(&source->aggregates, &value);
+    }
+    end_batch(drain, batch);
+    end_batch(drain, begin_batch(drain, source));
+    if (result == DIAG_DRAIN_EMPTY)
+        source->next_slot = 0;
     return result;
 }
 

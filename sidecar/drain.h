@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* drain - from the rings of processes to encoded diagnose.v1.ReportRequests.
+/* drain - from the rings and aggregates of processes to encoded diagnose.v1.ReportRequests.
  *
  * Events are checked and forwarded as the bytes that they are; those that are no events are
  * counted as lost.
  *
  * Threading: one thread.
- * Ownership: borrows the rings. */
+ * Ownership: borrows the segments. */
 #ifndef DIAG_SIDECAR_DRAIN_H
 #define DIAG_SIDECAR_DRAIN_H
 
 #include "lib/base/uid.h"
 #include "lib/base/wire.h"
+#include "lib/shm/aggregate_reader.h"
 #include "lib/shm/ring_reader.h"
 
 DIAG_DECLS_BEGIN
@@ -27,6 +28,8 @@ struct diag_drain_source {
     uint64_t torn_seen;  /* of reader.torn */
     uint64_t lost;       /* since the last batch */
     uint64_t lost_total; /* ever */
+    struct diag_aggregate_reader aggregates;
+    uint32_t next_slot; /* of the aggregates, where a full request left off */
 };
 
 struct diag_drain {
@@ -50,6 +53,12 @@ void diag_drain_done(struct diag_drain *drain);
 enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget);
+
+/* Moves the aggregates that have changed into the request, as one EventBatch. Never MORE. Those
+ * that are no aggregates, or that the process's death left in pieces, are counted as lost. */
+enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
+                                                     struct diag_drain_source *source, bool is_dead,
+                                                     uint64_t now_unix_ns);
 
 /* Throws events away, which does not count as losing them. */
 enum diag_drain_result diag_drain_discard(struct diag_drain *drain,

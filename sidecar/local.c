@@ -24,6 +24,7 @@
 #define LEAVE_TIME_NS (500 * DIAG_NS_PER_MS)
 #define NEWS_INTERVAL_NS (100 * DIAG_NS_PER_MS)
 #define COUNTERS_INTERVAL_NS DIAG_NS_PER_S
+#define AGGREGATES_INTERVAL_NS DIAG_NS_PER_S
 #define ACCEPT_PAUSE_NS (100 * DIAG_NS_PER_MS)
 
 #define STRANGERS_MAX 64          /* connections that have not said HELLO */
@@ -507,6 +508,25 @@ static bool read_ring(struct diag_local *local, struct diag_process *process) {
     return result == DIAG_DRAIN_EMPTY;
 }
 
+/* True if there is nothing more to read of its aggregates now. */
+static bool read_aggregates(struct diag_local *local, struct diag_process *process) {
+    uint64_t now = diag_clock_monotonic_ns();
+
+    if (process->state != DIAG_PROCESS_ENDED && now < process->aggregates_due_ns)
+        return true;
+    if (!local->mail.are_events_wanted) {
+        diag_aggregate_reader_discard(&process->source.aggregates);
+    } else if (!may_collect(local)) {
+        return false;
+    } else if (diag_drain_collect_aggregates(&local->drain, &process->source, process->is_dead,
+                                             diag_clock_unix_ns()) == DIAG_DRAIN_FULL) {
+        flush(local);
+        return false;
+    }
+    process->aggregates_due_ns = now + AGGREGATES_INTERVAL_NS;
+    return true;
+}
+
 /* Makes `first` the first in the list, followed by those behind it, then by those before it. */
 static void rotate(struct diag_local *local, struct diag_process *first) {
     struct diag_process *last = first, *before = local->processes;
@@ -522,19 +542,24 @@ static void rotate(struct diag_local *local, struct diag_process *first) {
     local->processes = first;
 }
 
-/* Reads all rings. True if there may be more to read at once. */
+/* Reads all rings and aggregates. True if there may be more to read at once. */
 static bool read_rings(struct diag_local *local) {
     bool has_more = false;
 
     for (struct diag_process *process = local->processes; process != NULL;
          process = process->next) {
+        bool is_done;
+
         if (process->segment.header == NULL)
             continue;
         if (local->mail.are_events_wanted && !may_collect(local)) {
             rotate(local, process); /* its turn comes with the next credit */
             return false;
         }
-        if (!read_ring(local, process))
+        is_done = read_ring(local, process);
+        if (!read_aggregates(local, process))
+            is_done = false;
+        if (!is_done)
             has_more = true;
         else if (process->state == DIAG_PROCESS_ENDED)
             diag_segment_done(&process->segment);

@@ -133,6 +133,7 @@ enum diag_status diag_process_welcome(struct diag_process *process, int *fd, uin
         status = diag_ring_reader_init(&process->source.reader, &process->segment, err);
     if (status != DIAG_OK)
         return status;
+    diag_aggregate_reader_init(&process->source.aggregates, &process->segment);
     process->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (process->wake_fd < 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "eventfd");

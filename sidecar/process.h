@@ -55,6 +55,7 @@ struct diag_process {
     struct diag_segment segment;
     struct diag_drain_source source; /* with uid and pid */
     bool has_corrupt_ring;           /* said so in the log */
+    uint64_t aggregates_due_ns;      /* when its aggregates are to be read, CLOCK_MONOTONIC */
     bool was_refused_before;         /* said so, too */
 
     struct diag_status_set statuses;
