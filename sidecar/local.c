@@ -226,36 +226,18 @@ static void accept_processes(struct diag_local *local) {
     }
 }
 
-static void free_ended(struct diag_local *local) {
-    struct diag_process **link = &local->processes;
-
-    while (*link != NULL) {
-        struct diag_process *process = *link;
-
-        if (process->state != DIAG_PROCESS_ENDED || process->segment.header != NULL) {
-            link = &process->next;
-            continue;
-        }
-        *link = process->next;
-        local->counts[DIAG_PROCESS_ENDED]--;
-        diag_process_free(process);
-    }
-}
-
 /* Gives up the ring of the process that has been dead for longest. False: there is none. */
 static bool give_up_oldest(struct diag_local *local) {
     struct diag_process *oldest = NULL;
 
     for (struct diag_process *process = local->processes; process != NULL; process = process->next)
-        if (process->state == DIAG_PROCESS_ENDED &&
+        if (process->state == DIAG_PROCESS_ENDED && process->segment.header != NULL &&
             (oldest == NULL || process->deadline_ns < oldest->deadline_ns))
             oldest = process;
     if (oldest == NULL)
         return false;
-    if (oldest->segment.header != NULL)
-        diag_log_warning("process %u (%s) has ended, and no controller took its last events: "
-                         "given up",
-                         oldest->source.pid, oldest->source.process_uid);
+    diag_log_warning("process %u (%s) has ended, and no controller took its last events: given up",
+                     oldest->source.pid, oldest->source.process_uid);
     diag_segment_done(&oldest->segment);
     return true;
 }
@@ -604,10 +586,27 @@ static void run_pass(struct diag_local *local, uint64_t now) {
 
 /* ---- time ---- */
 
+static void free_ended(struct diag_local *local) {
+    struct diag_process **link = &local->processes;
+
+    while (*link != NULL) {
+        struct diag_process *process = *link;
+
+        if (process->state != DIAG_PROCESS_ENDED || process->segment.header != NULL) {
+            link = &process->next;
+            continue;
+        }
+        *link = process->next;
+        local->counts[DIAG_PROCESS_ENDED]--;
+        diag_process_free(process);
+    }
+}
+
 /* The rings of the dead wait for a controller, but may not pile up. */
 static void limit_the_dead(struct diag_local *local) {
-    while (local->counts[DIAG_PROCESS_ENDED] > local->options.max_processes)
-        give_up_oldest(local);
+    while (local->counts[DIAG_PROCESS_ENDED] > local->options.max_processes &&
+           give_up_oldest(local))
+        free_ended(local);
 }
 
 static void run_timers(struct diag_local *local, uint64_t now) {

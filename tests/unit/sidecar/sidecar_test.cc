@@ -333,6 +333,15 @@ TEST_F(Sidecar, BoundsTheMemoryOfAll) {
     EXPECT_NE(third.refusal.find("--max-memory"), std::string::npos) << third.refusal;
     ASSERT_TRUE(controller->Wait([&] { return controller->processes.count(Uid(3)) == 1; }));
     EXPECT_EQ(controller->processes[Uid(3)].refused, third.refusal);
+    FakeProcess fourth(Uid(4)), fifth(Uid(5)); /* two in the same turn of its loop */
+    kill(pid, SIGSTOP);
+    for (FakeProcess *process : {&fourth, &fifth}) {
+        ASSERT_EQ(process->Connect(path), DIAG_OK);
+        ASSERT_EQ(process->SendHello(), DIAG_OK);
+    }
+    kill(pid, SIGCONT);
+    EXPECT_EQ(fourth.Receive(), "refused");
+    EXPECT_EQ(fifth.Receive(), "refused");
     third.HangUp(); /* and does not come back: forgotten */
     ASSERT_TRUE(controller->Wait([&] { return controller->ended.count(Uid(3)) == 1; }));
     first.HangUp();
