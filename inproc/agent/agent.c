@@ -39,12 +39,44 @@ static enum diag_status emit(void *context, struct diag_bytes event, bool is_kep
                    : diag_ring_writer_put(&agent->writer, event);
 }
 
+static enum diag_status aggregate_open(void *context, const struct diag_engine_aggregate *which,
+                                       uint64_t *handle, bool *is_overflow) {
+    struct diag_agent *agent = context;
+    struct diag_aggregate_key key = {
+        .spec = which->spec,
+        .tags = which->tags,
+        .overflow = which->overflow,
+        .is_overflow = which->is_overflow,
+    };
+
+    if (!agent->has_ring)
+        return DIAG_ERR_CLOSED;
+    return diag_aggregate_writer_open(&agent->aggregates, which->is_histogram, &key, handle,
+                                      is_overflow);
+}
+
+static enum diag_status aggregate_update(void *context, uint64_t handle, double number) {
+    struct diag_agent *agent = context;
+
+    if (!agent->has_ring)
+        return DIAG_ERR_CLOSED;
+    return diag_aggregate_writer_update(&agent->aggregates, handle, number);
+}
+
+static void aggregate_retire(void *context, struct diag_bytes spec) {
+    struct diag_agent *agent = context;
+
+    if (agent->has_ring)
+        diag_aggregate_writer_retire(&agent->aggregates, spec);
+}
+
 static void status_changed(void *context) {
     diag_agent_wake(context);
 }
 
 void diag_agent_drop_ring(struct diag_agent *agent) {
     agent->has_ring = false;
+    diag_aggregate_writer_done(&agent->aggregates);
     diag_closep(&agent->writer.wake_fd);
     diag_segment_done(&agent->segment);
 }
@@ -100,7 +132,13 @@ enum diag_status diag_agent_start(const char *socket_path, const char *python_ve
                                   const char *library_version, struct diag_agent **out,
                                   struct diag_error *err) {
     static bool has_atfork;
-    struct diag_engine_sink sink = {.emit = emit, .status_changed = status_changed};
+    struct diag_engine_sink sink = {
+        .emit = emit,
+        .status_changed = status_changed,
+        .aggregate_open = aggregate_open,
+        .aggregate_update = aggregate_update,
+        .aggregate_retire = aggregate_retire,
+    };
     DIAG_CLEANUP(agent_freep) struct diag_agent *agent = calloc(1, sizeof *agent);
     enum diag_status status;
 

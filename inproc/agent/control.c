@@ -84,6 +84,7 @@ static void on_welcome(struct diag_agent *agent, struct diag_link_event *event) 
     } else {
         diag_agent_drop_ring(agent);
         agent->segment = event->segment;
+        diag_aggregate_writer_init(&agent->aggregates, &agent->segment);
     }
     agent->writer.segment = &agent->segment;
     agent->writer.wake_fd = event->wake_fd;

@@ -12,6 +12,7 @@
 
 #define FIELD_VALUE "instrument.value"
 #define FIELD_TAGS "instrument.custom.tags"
+#define OVERFLOW_WARNING "more tag sets than fit: the rest is under the tag otel.metric.overflow"
 #define ERROR_TEXT_MAX 900 /* leaves room for the field in a status's message */
 
 static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
@@ -22,6 +23,8 @@ static enum diag_status build(struct diag_action *action, const struct diag_spec
     action->is_return = strcmp(spec->instrument.event, "return") == 0;
     status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, function,
                                  action->is_return, &action->value, err);
+    if (status == DIAG_OK && diag_aggregator_is_for(spec))
+        status = diag_aggregator_new(spec, action->sink, &action->aggregator, err);
     if (status != DIAG_OK)
         return status;
     action->needs = diag_expression_needs(action->value);
@@ -68,6 +71,7 @@ void diag_action_unref(struct diag_action *action) {
         return;
     diag_expression_free(action->value);
     diag_expression_free(action->tags);
+    diag_aggregator_free(action->aggregator);
     Py_XDECREF(action->code);
     free(action);
 }
@@ -137,6 +141,28 @@ static __attribute__((noinline)) void encode_and_emit(struct diag_action *action
     emit(action, &writer, false);
 }
 
+/* Says once in the status that tag sets were lumped together. */
+static void count_added(struct diag_action *action, int dropped) {
+    action->hits++;
+    action->dropped += (uint64_t)dropped;
+    if (!diag_aggregator_has_overflowed(action->aggregator) || action->message[0] != '\0')
+        return;
+    snprintf(action->message, sizeof action->message, "%s", OVERFLOW_WARNING);
+    action->sink->status_changed(action->sink->context);
+}
+
+static __attribute__((noinline)) void aggregate(struct diag_action *action, PyObject *value,
+                                                PyObject *tags, uint64_t now_unix_ns) {
+    bool are_tags_to_blame;
+    int dropped = diag_aggregator_put(action->aggregator, value, tags, &action->is_active,
+                                      &are_tags_to_blame);
+
+    if (dropped < 0)
+        fail(action, are_tags_to_blame ? FIELD_TAGS : FIELD_VALUE, now_unix_ns);
+    else if (action->is_active)
+        count_added(action, dropped);
+}
+
 /* The instrument that is used most, without a Python object. */
 static void emit_elapsed(struct diag_action *action, const struct diag_call *call,
                          uint64_t now_unix_ns) {
@@ -159,6 +185,11 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
         diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
         return;
     }
+    if (action->is_elapsed && action->aggregator != NULL) {
+        count_added(action,
+                    diag_aggregator_put_number(action->aggregator, diag_call_elapsed_s(call)));
+        return;
+    }
     if (action->is_elapsed) {
         emit_elapsed(action, call, now_unix_ns);
         return;
@@ -178,7 +209,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
             return;
         }
     }
-    encode_and_emit(action, value, tags, now_unix_ns);
+    if (action->aggregator != NULL)
+        aggregate(action, value, tags, now_unix_ns);
+    else
+        encode_and_emit(action, value, tags, now_unix_ns);
     Py_DECREF(value);
     Py_XDECREF(tags);
 }

@@ -198,23 +198,22 @@ enum diag_status diag_aggregate_writer_open(struct diag_aggregate_writer *writer
                                             const struct diag_aggregate_key *key, uint64_t *handle,
                                             bool *is_overflow) {
     uint64_t spec_hash = hash_spec(key->spec), hash = hash_bytes(spec_hash, key->tags);
-    bool has_overflowed = false;
-    int slot;
+    int slot = -1;
 
     if (writer->aggregates == NULL)
         return DIAG_ERR_CLOSED;
-    slot = find(writer, is_histogram, key->spec, key->tags, hash);
-    if (slot < 0 && key->spec.size + key->tags.size <= DIAG_SHM_AGGREGATE_KEY_MAX &&
+    if (!key->is_overflow)
+        slot = find(writer, is_histogram, key->spec, key->tags, hash);
+    if (slot < 0 && !key->is_overflow &&
+        key->spec.size + key->tags.size <= DIAG_SHM_AGGREGATE_KEY_MAX &&
         tag_set_count(writer, spec_hash) < DIAG_AGGREGATE_TAG_SETS_MAX)
         slot = make(writer, is_histogram, false, key->spec, key->tags);
-    if (slot < 0) {
+    if (slot < 0)
         slot = open_overflow(writer, is_histogram, key);
-        has_overflowed = true;
-    }
     if (slot < 0)
         return DIAG_ERR_FULL;
     *handle = (uint64_t)writer->epoch << 32 | (uint32_t)slot;
-    *is_overflow = has_overflowed;
+    *is_overflow = writer->entries[slot].is_overflow;
     return DIAG_OK;
 }
 

@@ -43,6 +43,7 @@ struct diag_aggregate_key {
     struct diag_bytes spec;     /* id, revision, name: what diag_aggregate_writer_retire takes */
     struct diag_bytes tags;     /* the same bytes for the same set */
     struct diag_bytes overflow; /* instead of the tags, when there are too many sets */
+    bool is_overflow;           /* go straight to that: the tags are too long to be given */
 };
 
 /* Begins anew on a fresh segment; the struct is all zero before the first time. */

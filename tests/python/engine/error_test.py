@@ -55,7 +55,7 @@ class ErrorTest(EngineTest):
         self.assert_restored(samples.plain)
 
     def test_wrong_instruments(self):
-        self.apply({"target": "samples.plain", "type": "hist"})
+        self.apply({"target": "samples.plain", "type": "gauge"})
         self.assertEqual(self.state(), "FAILED")
         self.assertIn("instrument.type", self.status()["message"])
         self.apply({"target": "samples.plain", "event": "end"})
