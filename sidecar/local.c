@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: one epoll loop. Rings are read in passes: the first event wakes us through the
- * ring's eventfd; a pass collects what all rings have, and while a request is being filled further
- * passes follow until it is full or 2 ms old. Only then do the readers sleep again, so that busy
- * writers make a system call each 2 ms and not with each event. */
+/* How it works: one epoll loop over the sockets, the rings' eventfds, the ends of processes and the
+ * mailbox; local_rings.c says how rings are read. */
 #include "sidecar/local.h"
 
 #include <errno.h>
@@ -15,38 +13,14 @@
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "sidecar/process.h"
-#include "sidecar/refusals.h"
+#include "sidecar/local_state.h"
 
-#define WINDOW_NS (2 * DIAG_NS_PER_MS)
-#define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
 #define HELLO_TIME_NS (5 * DIAG_NS_PER_S)
 #define LEAVE_TIME_NS (500 * DIAG_NS_PER_MS)
-#define NEWS_INTERVAL_NS (100 * DIAG_NS_PER_MS)
-#define COUNTERS_INTERVAL_NS DIAG_NS_PER_S
-#define AGGREGATES_INTERVAL_NS DIAG_NS_PER_S
 #define ACCEPT_PAUSE_NS (100 * DIAG_NS_PER_MS)
 
-#define STRANGERS_MAX 64          /* connections that have not said HELLO */
-#define MESSAGES_PER_TURN 32      /* of one process, before the others get theirs */
-#define COLLECT_BUDGET (16 << 10) /* bytes of one ring, before the others get theirs */
-#define DISCARD_BUDGET (1 << 20)
-#define NEVER UINT64_MAX
-
-struct diag_local {
-    struct diag_local_options options;
-    int epoll_fd;
-    struct diag_watch listener, mailbox, signal;
-    struct diag_process *processes;
-    size_t counts[DIAG_PROCESS_ENDED + 1]; /* by state */
-    struct diag_refusals refusals;
-    struct diag_drain drain;
-    struct diag_mail mail; /* what was wanted last; its snapshot_fd and credits are ours */
-    uint64_t window_ends_ns;
-    uint64_t next_pass_ns;
-    uint64_t accept_again_ns;
-    uint8_t buffer[DIAG_LOCAL_SOCKET_BUFFER_SIZE];
-};
+#define STRANGERS_MAX 64     /* connections that have not said HELLO */
+#define MESSAGES_PER_TURN 32 /* of one process, before the others get theirs */
 
 static enum diag_status watch(struct diag_local *local, int fd, struct diag_watch *data,
                               struct diag_error *err) {
@@ -73,8 +47,8 @@ enum diag_status diag_local_new(const struct diag_local_options *options, struct
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "local thread");
     local->options = *options;
     local->mail.snapshot_fd = -1;
-    local->accept_again_ns = NEVER;
-    local->next_pass_ns = NEVER;
+    local->accept_again_ns = DIAG_LOCAL_NEVER;
+    local->next_pass_ns = DIAG_LOCAL_NEVER;
     local->listener.kind = DIAG_WATCH_LISTENER;
     local->mailbox.kind = DIAG_WATCH_MAILBOX;
     local->signal.kind = DIAG_WATCH_SIGNAL;
@@ -257,19 +231,8 @@ static void tell_update(struct diag_local *local, struct diag_process *process, 
                                         status);
     if (diag_status_set_forget_removed(&process->statuses)) {
         process->has_update = true;
-        process->update_at_ns = now + COUNTERS_INTERVAL_NS;
+        process->update_at_ns = now + DIAG_PROCESS_COUNTERS_INTERVAL_NS;
     }
-}
-
-/* News go at once unless some went just now, counters each second. */
-static void note_update(struct diag_process *process, bool is_news, uint64_t now) {
-    uint64_t at = process->last_update_at_ns + (is_news ? NEWS_INTERVAL_NS : COUNTERS_INTERVAL_NS);
-
-    if (at < now)
-        at = now;
-    if (!process->has_update || at < process->update_at_ns)
-        process->update_at_ns = at;
-    process->has_update = true;
 }
 
 static void send_snapshot(struct diag_local *local, struct diag_process *process) {
@@ -410,7 +373,7 @@ static enum diag_status take_message(struct diag_local *local, struct diag_proce
                               (int)message->type);
     status = diag_status_set_merge(&process->statuses, message->payload, &is_news, err);
     if (status == DIAG_OK)
-        note_update(process, is_news, diag_clock_monotonic_ns());
+        diag_process_note_update(process, is_news, diag_clock_monotonic_ns());
     return status;
 }
 
@@ -438,150 +401,6 @@ static void read_messages(struct diag_local *local, struct diag_process *process
         if (process->state == DIAG_PROCESS_ENDED)
             return;
     }
-}
-
-/* ---- rings ---- */
-
-static bool may_collect(const struct diag_local *local) {
-    return local->mail.is_reporting && local->mail.are_events_wanted && local->mail.credits > 0;
-}
-
-static void flush(struct diag_local *local) {
-    struct diag_buffer body;
-
-    local->window_ends_ns = diag_clock_monotonic_ns() + WINDOW_NS;
-    if (diag_drain_is_empty(&local->drain))
-        return;
-    if (diag_drain_take(&local->drain, &body) != DIAG_OK) {
-        diag_log_error("out of memory: events wait");
-        return;
-    }
-    local->mail.credits--;
-    local->options.sink.request(local->options.sink.context, body);
-}
-
-static void report_corruption(struct diag_process *process) {
-    uint64_t torn = process->source.reader.torn;
-
-    if (torn == 0 || process->has_corrupt_ring || process->is_dead)
-        return;
-    process->has_corrupt_ring = true;
-    diag_log_warning("process %u (%s): its ring is corrupt; lost events are counted",
-                     process->source.pid, process->source.process_uid);
-}
-
-/* True if the ring has been read to its end. */
-static bool read_ring(struct diag_local *local, struct diag_process *process) {
-    uint64_t lost_before = process->source.lost_total;
-    enum diag_drain_result result;
-
-    if (!local->mail.are_events_wanted) {
-        result =
-            diag_drain_discard(&local->drain, &process->source, process->is_dead, DISCARD_BUDGET);
-    } else {
-        result =
-            diag_drain_collect(&local->drain, &process->source, process->is_dead, COLLECT_BUDGET);
-        if (result == DIAG_DRAIN_FULL)
-            flush(local);
-    }
-    report_corruption(process);
-    if (process->source.lost_total != lost_before && process->state == DIAG_PROCESS_LIVE)
-        note_update(process, false, diag_clock_monotonic_ns());
-    return result == DIAG_DRAIN_EMPTY;
-}
-
-/* True if there is nothing more to read of its aggregates now. */
-static bool read_aggregates(struct diag_local *local, struct diag_process *process) {
-    uint64_t now = diag_clock_monotonic_ns();
-
-    if (process->state != DIAG_PROCESS_ENDED && now < process->aggregates_due_ns)
-        return true;
-    if (!local->mail.are_events_wanted) {
-        diag_aggregate_reader_discard(&process->source.aggregates);
-    } else if (!may_collect(local)) {
-        return false;
-    } else if (diag_drain_collect_aggregates(&local->drain, &process->source, process->is_dead,
-                                             diag_clock_unix_ns()) == DIAG_DRAIN_FULL) {
-        flush(local);
-        return false;
-    }
-    process->aggregates_due_ns = now + AGGREGATES_INTERVAL_NS;
-    return true;
-}
-
-/* Makes `first` the first in the list, followed by those behind it, then by those before it. */
-static void rotate(struct diag_local *local, struct diag_process *first) {
-    struct diag_process *last = first, *before = local->processes;
-
-    if (first == local->processes)
-        return;
-    while (last->next != NULL)
-        last = last->next;
-    while (before->next != first)
-        before = before->next;
-    last->next = local->processes;
-    before->next = NULL;
-    local->processes = first;
-}
-
-/* Reads all rings and aggregates. True if there may be more to read at once. */
-static bool read_rings(struct diag_local *local) {
-    bool has_more = false;
-
-    for (struct diag_process *process = local->processes; process != NULL;
-         process = process->next) {
-        bool is_done;
-
-        if (process->segment.header == NULL)
-            continue;
-        if (local->mail.are_events_wanted && !may_collect(local)) {
-            rotate(local, process); /* its turn comes with the next credit */
-            return false;
-        }
-        is_done = read_ring(local, process);
-        if (!read_aggregates(local, process))
-            is_done = false;
-        if (!is_done)
-            has_more = true;
-        else if (process->state == DIAG_PROCESS_ENDED)
-            diag_segment_done(&process->segment);
-    }
-    return has_more;
-}
-
-/* True if a ring has something after all. */
-static bool put_readers_to_sleep(struct diag_local *local) {
-    bool has_more = false;
-
-    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
-        if (process->state == DIAG_PROCESS_LIVE && process->segment.header != NULL &&
-            !diag_ring_reader_prepare_sleep(&process->source.reader))
-            has_more = true;
-    return has_more;
-}
-
-static void run_pass(struct diag_local *local, uint64_t now) {
-    bool was_empty = diag_drain_is_empty(&local->drain);
-    bool has_more = false;
-
-    local->next_pass_ns = NEVER;
-    if (local->mail.is_reporting)
-        has_more = read_rings(local);
-    if (was_empty && !diag_drain_is_empty(&local->drain))
-        local->window_ends_ns = now + WINDOW_NS;
-    if (!diag_drain_is_empty(&local->drain) && now >= local->window_ends_ns)
-        flush(local);
-    if (!local->mail.is_reporting || (local->mail.are_events_wanted && local->mail.credits == 0))
-        return;
-    /* While nobody wants events, rings are emptied now and then, and writers wake nobody. */
-    if (!has_more && local->mail.are_events_wanted && diag_drain_is_empty(&local->drain))
-        has_more = put_readers_to_sleep(local);
-    if (has_more)
-        local->next_pass_ns = now;
-    else if (!diag_drain_is_empty(&local->drain))
-        local->next_pass_ns = local->window_ends_ns;
-    else if (local->counts[DIAG_PROCESS_LIVE] + local->counts[DIAG_PROCESS_LEAVING] > 0)
-        local->next_pass_ns = now + BACKSTOP_NS;
 }
 
 /* ---- time ---- */
@@ -614,7 +433,7 @@ static void run_timers(struct diag_local *local, uint64_t now) {
     struct diag_error err;
 
     if (now >= local->accept_again_ns) {
-        local->accept_again_ns = NEVER;
+        local->accept_again_ns = DIAG_LOCAL_NEVER;
         change_watch(local, local->options.listen_fd, &local->listener, EPOLLIN);
     }
     for (struct diag_process *process = local->processes; process != NULL;
@@ -632,7 +451,7 @@ static void run_timers(struct diag_local *local, uint64_t now) {
     while (diag_refusals_expire(&local->refusals, now, uid))
         local->options.sink.process_ended(local->options.sink.context, uid);
     if (now >= local->next_pass_ns)
-        run_pass(local, now);
+        diag_local_run_pass(local, now);
     free_ended(local);
     limit_the_dead(local);
 }
@@ -653,7 +472,7 @@ static int next_timeout_ms(const struct diag_local *local) {
         if (process->state == DIAG_PROCESS_NEW || process->state == DIAG_PROCESS_LEAVING)
             next = earlier(next, process->deadline_ns);
     }
-    if (next == NEVER)
+    if (next == DIAG_LOCAL_NEVER)
         return -1;
     return next <= now ? 0 : (int)((next - now + DIAG_NS_PER_MS - 1) / DIAG_NS_PER_MS);
 }
@@ -740,9 +559,9 @@ void diag_local_run(struct diag_local *local) {
         run_timers(local, diag_clock_monotonic_ns());
     }
     if (local->mail.is_reporting && local->mail.are_events_wanted) {
-        while (read_rings(local))
+        while (diag_local_read_rings(local))
             continue;
-        flush(local);
+        diag_local_flush(local);
     }
     local->options.sink.stopped(local->options.sink.context);
 }

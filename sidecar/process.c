@@ -12,6 +12,7 @@
 
 #include "diagnose/v1/process.pb-c.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
 #include "lib/base/wire.h"
 #include "lib/rpc/message.h"
 
@@ -19,6 +20,7 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
+#define NEWS_INTERVAL_NS (100 * DIAG_NS_PER_MS)
 #define PROCESS_STATUS_FIELD_REFUSED 4
 #define FIELD_ROOM 16 /* a field's tag and length */
 #define COMMAND_MAX 512
@@ -191,6 +193,17 @@ uint64_t diag_process_segment_size(int fd, uint64_t ring_size) {
     if (fd >= 0 && fstat(fd, &file) == 0)
         return (uint64_t)file.st_size;
     return DIAG_SHM_HEADER_SIZE + ring_size + DIAG_SHM_AGGREGATE_REGION_SIZE;
+}
+
+void diag_process_note_update(struct diag_process *process, bool is_news, uint64_t now_ns) {
+    uint64_t at = process->last_update_at_ns +
+                  (is_news ? NEWS_INTERVAL_NS : DIAG_PROCESS_COUNTERS_INTERVAL_NS);
+
+    if (at < now_ns)
+        at = now_ns;
+    if (!process->has_update || at < process->update_at_ns)
+        process->update_at_ns = at;
+    process->has_update = true;
 }
 
 static short poll_now(int fd, short events) {

@@ -98,6 +98,11 @@ DIAG_MUST_CHECK enum diag_status diag_process_encode_refused(const struct diag_p
                                                              const char *reason,
                                                              struct diag_buffer *out);
 
+/* Its ProcessStatus has changed: news are due at once unless some went just now, counters each
+ * second. */
+#define DIAG_PROCESS_COUNTERS_INTERVAL_NS UINT64_C(1000000000)
+void diag_process_note_update(struct diag_process *process, bool is_news, uint64_t now_ns);
+
 /* What its segment takes, in bytes: the one that it brings as `fd`, or a new one if that is -1. */
 uint64_t diag_process_segment_size(int fd, uint64_t ring_size);
 
