@@ -41,7 +41,9 @@ struct diag_wire_reader {
 };
 
 static inline struct diag_wire_reader diag_wire_reader_make(struct diag_bytes message) {
-    struct diag_wire_reader reader = {message.data, message.data + message.size};
+    /* nothing may be added to NULL, not even 0 */
+    struct diag_wire_reader reader = {message.data, message.size > 0 ? message.data + message.size
+                                                                     : message.data};
     return reader;
 }
 

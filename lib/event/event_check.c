@@ -16,8 +16,8 @@ static enum diag_status check_list(struct diag_bytes message, unsigned depth) {
 
 static enum diag_status check_dict_entry(struct diag_bytes message, unsigned depth) {
     static const struct diag_field_rule rules[] = {
-        {DIAG_DICT_ENTRY_FIELD_KEY, DIAG_WIRE_BYTES, false, check_value},
-        {DIAG_DICT_ENTRY_FIELD_VALUE, DIAG_WIRE_BYTES, false, check_value},
+        {DIAG_DICT_ENTRY_FIELD_KEY | DIAG_FIELD_SINGLE, DIAG_WIRE_BYTES, false, check_value},
+        {DIAG_DICT_ENTRY_FIELD_VALUE | DIAG_FIELD_SINGLE, DIAG_WIRE_BYTES, false, check_value},
     };
 
     return diag_message_check(message, rules, DIAG_ARRAY_SIZE(rules), depth);
@@ -64,7 +64,7 @@ enum diag_status diag_event_check(struct diag_bytes event, struct diag_bytes *sp
         {DIAG_EVENT_FIELD_KIND, DIAG_WIRE_VARINT, false, NULL},
         {DIAG_EVENT_FIELD_TIME_UNIX_NANOS, DIAG_WIRE_FIXED64, false, NULL},
         {DIAG_EVENT_FIELD_THREAD_ID, DIAG_WIRE_VARINT, false, NULL},
-        {DIAG_EVENT_FIELD_VALUE, DIAG_WIRE_BYTES, false, check_value},
+        {DIAG_EVENT_FIELD_VALUE | DIAG_FIELD_SINGLE, DIAG_WIRE_BYTES, false, check_value},
         {DIAG_EVENT_FIELD_TAGS, DIAG_WIRE_BYTES, false, diag_tag_check},
         {DIAG_EVENT_FIELD_ERROR, DIAG_WIRE_BYTES, true, NULL},
     };

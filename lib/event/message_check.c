@@ -12,7 +12,7 @@
 static const struct diag_field_rule *find_rule(const struct diag_field_rule *rules, size_t count,
                                                uint32_t number) {
     for (size_t i = 0; i < count; i++)
-        if (rules[i].number == number)
+        if ((rules[i].number & ~DIAG_FIELD_SINGLE) == number)
             return &rules[i];
     return NULL;
 }
@@ -21,6 +21,7 @@ enum diag_status diag_message_check(struct diag_bytes message, const struct diag
                                     size_t rule_count, unsigned depth) {
     struct diag_wire_reader reader = diag_wire_reader_make(message);
     struct diag_wire_field field;
+    uint32_t seen = 0; /* a bit for each rule */
     enum diag_status status;
 
     if (depth > MESSAGE_DEPTH_MAX)
@@ -29,6 +30,9 @@ enum diag_status diag_message_check(struct diag_bytes message, const struct diag
         const struct diag_field_rule *rule = find_rule(rules, rule_count, field.number);
         if (rule == NULL)
             continue;
+        if ((rule->number & DIAG_FIELD_SINGLE) != 0 && (seen >> (rule - rules) & 1) != 0)
+            return DIAG_ERR_PROTOCOL;
+        seen |= UINT32_C(1) << (rule - rules);
         if (field.type != rule->type || (rule->is_text && !diag_bytes_is_utf8(field.bytes)))
             return DIAG_ERR_PROTOCOL;
         if (rule->check != NULL && rule->check(field.bytes, depth + 1) != DIAG_OK)

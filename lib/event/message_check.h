@@ -14,9 +14,13 @@ DIAG_DECLS_BEGIN
 
 typedef enum diag_status diag_message_check_fn(struct diag_bytes message, unsigned depth);
 
+/* Of a nested message that must not come twice: parsers would have to merge the two, and protobuf-c
+ * refuses some that it should merge. */
+#define DIAG_FIELD_SINGLE (UINT32_C(1) << 31)
+
 /* What a known field must be. */
 struct diag_field_rule {
-    uint32_t number;
+    uint32_t number; /* may have DIAG_FIELD_SINGLE in it */
     enum diag_wire_type type;
     bool is_text;                 /* must be UTF-8 */
     diag_message_check_fn *check; /* of a nested message or packed numbers; or NULL */

@@ -29,7 +29,8 @@ struct room {
 };
 
 /* Room for `extent` bytes that do not cross the ring's end, and for the PAD before them when
- * needed; the ring holds at most `limit` bytes afterwards. DIAG_ERR_FULL. */
+ * needed; the ring holds at most `limit` bytes afterwards. DIAG_ERR_FULL, also when head or tail
+ * make no sense: whatever the sidecar did to them, nobody writes outside of the ring. */
 static inline enum diag_status reserve(struct diag_segment *segment, uint64_t extent,
                                        uint64_t limit, struct room *out) {
     struct diag_shm_header *header = segment->header;
@@ -45,7 +46,8 @@ static inline enum diag_status reserve(struct diag_segment *segment, uint64_t ex
         uint64_t pad = to_end < extent ? to_end : 0;
 
         DIAG_TESTPOINT(HEAD_READ);
-        if (DIAG_UNLIKELY(used > limit || limit - used < pad + extent)) {
+        if (DIAG_UNLIKELY(used > limit || limit - used < pad + extent ||
+                          tail % DIAG_SHM_RECORD_ALIGN != 0)) {
             /* relaxed: only to learn whether `tail` was stale, in which case the sum was wrong */
             uint64_t latest = __atomic_load_n(&header->tail, __ATOMIC_RELAXED);
             if (latest == tail)

@@ -270,6 +270,12 @@ TEST_F(Ring, NonsensicalHeadIsFull) {
     EXPECT_EQ(segment.header->dropped, 1u);
 }
 
+TEST_F(Ring, MisalignedTailIsFull) {
+    segment.header->head = segment.header->tail = kRing - 1; /* a record would leave the ring */
+    EXPECT_EQ(Put("x"), DIAG_ERR_FULL);
+    EXPECT_EQ(segment.header->dropped, 1u);
+}
+
 TEST_F(Ring, DroppedIsNotRepeatedBySuccessors) {
     segment.header->dropped = 5;
     EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 5u);
