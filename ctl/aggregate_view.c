@@ -244,46 +244,67 @@ enum diag_status diag_aggregate_view_read(struct diag_bytes encoded, struct diag
 
 /* ---- what was added ---- */
 
+struct seen {
+    double sum;
+    uint64_t count;
+};
+
 void diag_aggregate_totals_done(struct diag_aggregate_totals *totals) {
     size_t cursor = 0;
-    void *sum;
+    void *seen;
 
-    while ((sum = diag_map_next(&totals->sums, &cursor)) != NULL)
-        free(sum);
-    diag_map_done(&totals->sums);
+    while ((seen = diag_map_next(&totals->seen, &cursor)) != NULL)
+        free(seen);
+    diag_map_done(&totals->seen);
 }
 
 static char *key_of(const struct diag_document *document) {
     DIAG_CLEANUP(diag_buffer_done) struct diag_buffer key = {0};
 
-    diag_memory_append_format(&key, "%s %" PRIu64 " %s %" PRIu64,
+    diag_memory_append_format(&key, "%s %" PRIu64 " %s %" PRIu64 " %s",
                               diag_document_get_text(document, "process_uid"),
                               diag_document_get_uint(document, "start_unix_nanos"),
                               diag_document_get_text(document, "spec_id"),
-                              diag_document_get_uint(document, "spec_revision"));
+                              diag_document_get_uint(document, "spec_revision"),
+                              diag_document_get_text(document, "kind"));
     diag_tag_view_append_text(&key, diag_document_get(document, "tags"));
     return diag_memory_format("%.*s", (int)key.size, (const char *)key.data);
 }
 
-void diag_aggregate_totals_follow(struct diag_aggregate_totals *totals,
-                                  struct diag_document *document) {
-    DIAG_CLEANUP(diag_freep) char *key = NULL;
-    double sum, *last;
+/* Without memory to note it in, it is as if it were new the next time. */
+static struct seen *find_seen(struct diag_aggregate_totals *totals,
+                              const struct diag_document *document) {
+    DIAG_CLEANUP(diag_freep) char *key = key_of(document);
+    struct seen *seen = diag_map_get(&totals->seen, key);
 
-    if (strcmp(diag_document_get_text(document, "kind"), "counter") != 0)
-        return;
-    key = key_of(document);
-    sum = diag_document_get(document, "sum")->number;
-    last = diag_map_get(&totals->sums, key);
-    diag_document_put(document, "added", diag_document_float(last == NULL ? sum : sum - *last));
-    if (last == NULL) {
-        last = diag_memory_new(1, sizeof *last);
-        if (diag_map_put(&totals->sums, key, last) != DIAG_OK) {
-            free(last);
-            return;
-        }
+    if (seen != NULL)
+        return seen;
+    seen = diag_memory_new(1, sizeof *seen);
+    if (diag_map_put(&totals->seen, key, seen) == DIAG_OK)
+        return seen;
+    free(seen);
+    return NULL;
+}
+
+bool diag_aggregate_totals_follow(struct diag_aggregate_totals *totals,
+                                  struct diag_document *document) {
+    const struct diag_document *sum = diag_document_get(document, "sum");
+    struct seen now = {0}, last = {0}, *seen;
+
+    if (sum == NULL)
+        return true;
+    now.sum = sum->number;
+    now.count = diag_document_get_uint(document, "count");
+    seen = find_seen(totals, document);
+    if (seen != NULL) {
+        last = *seen;
+        *seen = now;
     }
-    *last = sum;
+    if (last.count == now.count && last.sum == now.sum)
+        return false;
+    if (strcmp(diag_document_get_text(document, "kind"), "counter") == 0)
+        diag_document_put(document, "added", diag_document_float(now.sum - last.sum));
+    return true;
 }
 
 static void append_number(struct diag_buffer *out, const char *label,

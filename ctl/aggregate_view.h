@@ -16,16 +16,16 @@ DIAG_DECLS_BEGIN
 DIAG_MUST_CHECK enum diag_status diag_aggregate_view_read(struct diag_bytes encoded,
                                                           struct diag_document *map);
 
-/* The sums that were seen last, for what was added since. All zero: none. */
+/* The totals that were seen last, for what was added since. All zero: none. */
 struct diag_aggregate_totals {
-    struct diag_map sums; /* process, start, spec, tags -> double *, owned */
+    struct diag_map seen; /* process, start, spec, tags, kind -> what was seen, owned */
 };
 
 void diag_aggregate_totals_done(struct diag_aggregate_totals *totals);
 
-/* If the document is a counter's, puts `added` into it: the sum without that of the document
- * before it of the same total. */
-void diag_aggregate_totals_follow(struct diag_aggregate_totals *totals,
+/* False if this total has been seen just so: sidecars repeat totals now and then. Puts `added` into
+ * a counter's document: its sum without that of the one before it. Events are always true. */
+bool diag_aggregate_totals_follow(struct diag_aggregate_totals *totals,
                                   struct diag_document *document);
 
 /* Appends `+5 (sum 120)`, or `count 12 sum 3.5 min 0.1 p50 0.2 p90 0.4 p99 0.5 max 0.5`. */

@@ -99,8 +99,8 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
     if (!watch->is_started)
         on_started(watch);
     for (size_t i = 0; i < view.events->item_count; i++) {
-        diag_aggregate_totals_follow(&watch->totals, view.events->items[i]);
-        if (options->count == 0 || watch->printed < options->count)
+        if (diag_aggregate_totals_follow(&watch->totals, view.events->items[i]) &&
+            (options->count == 0 || watch->printed < options->count))
             print_event(watch, view.events->items[i]);
     }
     report_losses(&view);

@@ -188,6 +188,10 @@ enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
 
     if (diag_wire_room(&drain->writer) < AGGREGATE_ROOM + 2 * BATCH_ROOM)
         return DIAG_DRAIN_FULL;
+    if (source->next_slot == 0 && now_unix_ns >= source->repeat_at_unix_ns) {
+        diag_aggregate_reader_repeat(&source->aggregates);
+        source->repeat_at_unix_ns = now_unix_ns + DIAG_DRAIN_REPEAT_NS;
+    }
     batch = begin_batch(drain, source);
     for (; source->next_slot < DIAG_SHM_AGGREGATES; source->next_slot++) {
         enum diag_status status;

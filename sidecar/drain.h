@@ -21,6 +21,8 @@ DIAG_DECLS_BEGIN
  * order, and the number is known only when the request is sent. */
 #define DIAG_DRAIN_SEQUENCE_ROOM 16
 
+#define DIAG_DRAIN_REPEAT_NS UINT64_C(5000000000)
+
 struct diag_drain_source {
     struct diag_ring_reader reader;
     char process_uid[DIAG_UID_SIZE];
@@ -29,7 +31,8 @@ struct diag_drain_source {
     uint64_t lost;       /* since the last batch */
     uint64_t lost_total; /* ever */
     struct diag_aggregate_reader aggregates;
-    uint32_t next_slot; /* of the aggregates, where a full request left off */
+    uint32_t next_slot;         /* of the aggregates, where a full request left off */
+    uint64_t repeat_at_unix_ns; /* all aggregates are sent then, also the unchanged ones */
 };
 
 struct diag_drain {
@@ -54,8 +57,9 @@ enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget);
 
-/* Moves the aggregates that have changed into the request, as one EventBatch. Never MORE. Those
- * that are no aggregates, or that the process's death left in pieces, are counted as lost. */
+/* Moves the aggregates that have changed into the request, as one EventBatch; every
+ * DIAG_DRAIN_REPEAT_NS all of them, for subscribers that came or lost some meanwhile. Never MORE.
+ * Those that are no aggregates, or that the process's death left in pieces, are counted as lost. */
 enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
                                                      struct diag_drain_source *source, bool is_dead,
                                                      uint64_t now_unix_ns);

@@ -187,8 +187,12 @@ void diag_aggregate_reader_accept(struct diag_aggregate_reader *reader,
     set_seen(reader, value->slot, &value->seen, value->is_final);
 }
 
-void diag_aggregate_reader_discard(struct diag_aggregate_reader *reader) {
+void diag_aggregate_reader_repeat(struct diag_aggregate_reader *reader) {
     memset(reader->seen, 0, sizeof reader->seen);
+}
+
+void diag_aggregate_reader_discard(struct diag_aggregate_reader *reader) {
+    diag_aggregate_reader_repeat(reader);
     for (uint32_t slot = 0; slot < DIAG_SHM_AGGREGATES; slot++) {
         struct diag_shm_aggregate *head = diag_slot_at(aggregates_of(reader), slot);
 

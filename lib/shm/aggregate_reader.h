@@ -66,6 +66,9 @@ DIAG_MUST_CHECK enum diag_status diag_aggregate_reader_read(struct diag_aggregat
 void diag_aggregate_reader_accept(struct diag_aggregate_reader *reader,
                                   const struct diag_aggregate_value *value);
 
+/* All values are new when they are read again, but for those that were final. */
+void diag_aggregate_reader_repeat(struct diag_aggregate_reader *reader);
+
 /* Nobody wants values: retired slots are free, and all others are new when they are read again. */
 void diag_aggregate_reader_discard(struct diag_aggregate_reader *reader);
 

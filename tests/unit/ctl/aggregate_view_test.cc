@@ -44,8 +44,8 @@ class AggregateView : public testing::Test {
         malformed_ = view.malformed;
         diag_buffer out = {};
         for (size_t i = 0; i < view.events->item_count; i++) {
-            diag_aggregate_totals_follow(&totals_, view.events->items[i]);
-            diag_event_view_append_line(&out, view.events->items[i]);
+            if (diag_aggregate_totals_follow(&totals_, view.events->items[i]))
+                diag_event_view_append_line(&out, view.events->items[i]);
         }
         std::string text(reinterpret_cast<char *>(out.data), out.size);
         diag_buffer_done(&out);
@@ -64,6 +64,7 @@ class AggregateView : public testing::Test {
 
 TEST_F(AggregateView, CountersTellWhatWasAdded) {
     EXPECT_EQ(Counter("eu", 115), "12:00:01.000000 pid=4711 cart +115 (sum 115) {region=eu}\n");
+    EXPECT_EQ(Counter("eu", 115), "") << "repeated";
     EXPECT_EQ(Counter("us", 7), "12:00:01.000000 pid=4711 cart +7 (sum 7) {region=us}\n");
     EXPECT_EQ(Counter("eu", 120.5), "12:00:01.000000 pid=4711 cart +5.5 (sum 120.5) {region=eu}\n");
     EXPECT_EQ(Counter("eu", 2, 6), "12:00:01.000000 pid=4711 cart +2 (sum 2) {region=eu}\n")

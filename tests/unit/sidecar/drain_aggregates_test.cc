@@ -51,8 +51,8 @@ class DrainAggregates : public ::testing::Test {
             DIAG_OK);
         ASSERT_EQ(diag_aggregate_writer_update(writer.get(), handle, value), DIAG_OK);
     }
-    diag_drain_result Collect(bool is_dead = false) {
-        return diag_drain_collect_aggregates(drain.get(), source.get(), is_dead, kNow);
+    diag_drain_result Collect(bool is_dead = false, uint64_t now = kNow) {
+        return diag_drain_collect_aggregates(drain.get(), source.get(), is_dead, now);
     }
     using Request =
         std::unique_ptr<Diagnose__V1__ReportRequest, void (*)(Diagnose__V1__ReportRequest *)>;
@@ -156,6 +156,18 @@ TEST_F(DrainAggregates, GoOnInTheNextRequest) {
     EXPECT_EQ(result, DIAG_DRAIN_EMPTY);
     EXPECT_GT(requests, 1u);
     EXPECT_EQ(found, 220u);
+}
+
+TEST_F(DrainAggregates, AllAreRepeatedNowAndThen) {
+    Update(false, "a", "eu", 1);
+    Update(false, "b", "eu", 1);
+    EXPECT_EQ(Collect(), DIAG_DRAIN_EMPTY);
+    EXPECT_EQ(Take()->batches[0]->n_aggregates, 2u);
+    Update(false, "a", "eu", 1);
+    EXPECT_EQ(Collect(false, kNow + DIAG_DRAIN_REPEAT_NS - 1), DIAG_DRAIN_EMPTY);
+    EXPECT_EQ(Take()->batches[0]->n_aggregates, 1u);
+    EXPECT_EQ(Collect(false, kNow + DIAG_DRAIN_REPEAT_NS), DIAG_DRAIN_EMPTY);
+    EXPECT_EQ(Take()->batches[0]->n_aggregates, 2u);
 }
 
 TEST_F(DrainAggregates, NonsenseIsLost) {
