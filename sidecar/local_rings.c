@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* How it works: rings are read in passes. The first event wakes us through the ring's eventfd; a
  * pass collects what all rings have, and while a request is being filled further passes follow
- * until it is full or 2 ms old. Only then do the readers sleep again, so that busy writers make a
- * system call each 2 ms and not with each event. */
+ * until it is full or 1 ms old. Only then do the readers sleep again, so that busy writers make a
+ * system call each millisecond and not with each event. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "sidecar/local_state.h"
 
-#define WINDOW_NS (2 * DIAG_NS_PER_MS)
+#define WINDOW_NS (1 * DIAG_NS_PER_MS)
 #define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
 #define AGGREGATES_INTERVAL_NS DIAG_NS_PER_S
 
