@@ -22,6 +22,8 @@
 #include <x86intrin.h>
 #endif
 
+DIAG_DECLS_BEGIN
+
 #define DIAG_HIT_CLOCK_AGE_MAX_NS (100 * DIAG_NS_PER_MS)
 #define DIAG_HIT_CLOCK_SHIFT 32
 
@@ -58,5 +60,7 @@ static inline uint64_t diag_hit_clock_monotonic_ns(void) {
 static inline uint64_t diag_hit_clock_unix_ns(uint64_t monotonic_ns) {
     return monotonic_ns + diag_hit_clock.unix_offset_ns;
 }
+
+DIAG_DECLS_END
 
 #endif
