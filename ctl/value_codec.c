@@ -219,7 +219,7 @@ static enum diag_status decode(struct diag_bytes encoded, unsigned depth,
     if (depth > DIAG_VALUE_DEPTH_MAX)
         return DIAG_ERR_PROTOCOL;
     while ((status = diag_wire_next(&reader, &field)) == DIAG_OK) {
-        struct diag_document *found;
+        struct diag_document *found = NULL;
 
         if (field.number == VALUE_ORIGINAL_SIZE && field.type == DIAG_WIRE_VARINT)
             original_size = field.integer;
