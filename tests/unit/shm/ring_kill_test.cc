@@ -14,6 +14,11 @@ TEST(RingKill, EveryStep) {
 
     for (uint64_t number = 0; number < kRounds; number++) {
         kill_round::Plan plan = kill_round::MakePlan(number);
+#ifdef __SANITIZE_THREAD__
+        /* Two laps' writers are ordered by the reader, whom TSan does not see in another process.
+         */
+        plan.threads = 1;
+#endif
         SCOPED_TRACE("round " + std::to_string(number) + ", " + std::to_string(plan.threads) +
                      " threads, " + (plan.is_random ? "at random" : kill_round::Name(plan.point)));
         kill_round::Outcome outcome = kill_round::Run(plan);
