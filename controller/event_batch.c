@@ -5,17 +5,19 @@
 
 #include "lib/base/uid.h"
 #include "lib/base/wire.h"
+#include "lib/event/aggregate_check.h"
 #include "lib/event/event_check.h"
 #include "lib/spec/spec.h"
 
-/* Field numbers of diagnose.v1.EventBatch, and the first one of Event. */
+/* Field numbers of diagnose.v1.EventBatch, and the first one of Event and Aggregate. */
 enum {
     BATCH_PROCESS_UID = 1,
     BATCH_PID = 2,
     BATCH_EVENTS = 3,
     BATCH_LOST = 4,
+    BATCH_AGGREGATES = 5,
 
-    EVENT_SPEC_ID = 1,
+    ITEM_SPEC_ID = 1,
 };
 
 static enum diag_status malformed(const char *field, struct diag_error *err) {
@@ -31,11 +33,40 @@ static bool is_uid(struct diag_bytes bytes) {
     return diag_uid_is_valid(uid);
 }
 
+/* An event or an aggregate: what belongs to a spec. */
+static bool is_item(const struct diag_wire_field *field) {
+    return field->number == BATCH_EVENTS || field->number == BATCH_AGGREGATES;
+}
+
+static enum diag_status check_item(const struct diag_wire_field *field,
+                                   const struct diag_event_batch *batch, struct diag_error *err) {
+    bool is_event = field->number == BATCH_EVENTS;
+    const char *name = is_event ? "events" : "aggregates";
+    enum diag_status status;
+
+    if (field->type != DIAG_WIRE_BYTES)
+        return malformed(name, err);
+    status =
+        is_event ? diag_event_check(field->bytes, NULL) : diag_aggregate_check(field->bytes, NULL);
+    if (status == DIAG_OK)
+        return DIAG_OK;
+    return diag_error_set(
+        err, DIAG_ERR_PROTOCOL, 0, "%s[%llu]: %s", name,
+        (unsigned long long)(is_event ? batch->event_count : batch->aggregate_count),
+        status == DIAG_ERR_TOO_LARGE ? "too large"
+        : is_event                   ? "not an event"
+                                     : "not an aggregate");
+}
+
 static enum diag_status read_field(const struct diag_wire_field *field,
                                    struct diag_event_batch *batch, bool *has_uid,
                                    struct diag_error *err) {
-    enum diag_status status;
+    if (is_item(field)) {
+        enum diag_status status = check_item(field, batch, err);
 
+        if (status != DIAG_OK)
+            return status;
+    }
     switch (field->number) {
     case BATCH_PROCESS_UID:
         if (field->type != DIAG_WIRE_BYTES || !is_uid(field->bytes))
@@ -49,14 +80,11 @@ static enum diag_status read_field(const struct diag_wire_field *field,
         batch->lost = field->integer;
         return field->type == DIAG_WIRE_VARINT ? DIAG_OK : malformed("lost", err);
     case BATCH_EVENTS:
-        if (field->type != DIAG_WIRE_BYTES)
-            return malformed("events", err);
-        status = diag_event_check(field->bytes, NULL);
-        if (status != DIAG_OK)
-            return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "events[%llu]: %s",
-                                  (unsigned long long)batch->event_count,
-                                  status == DIAG_ERR_TOO_LARGE ? "too large" : "not an event");
         batch->event_count++;
+        return DIAG_OK;
+    case BATCH_AGGREGATES:
+        batch->aggregate_count++;
+        return DIAG_OK;
     }
     return DIAG_OK;
 }
@@ -82,13 +110,13 @@ enum diag_status diag_event_batch_read(struct diag_bytes encoded, struct diag_ev
     return DIAG_OK;
 }
 
-/* The spec's id is the first field of an event, as diag_event_check saw to. */
-static bool is_match(struct diag_bytes event, const struct diag_map *spec_ids) {
-    struct diag_wire_reader reader = diag_wire_reader_make(event);
+/* The spec's id is the first field of either, as their checks saw to. */
+static bool is_match(struct diag_bytes item, const struct diag_map *spec_ids) {
+    struct diag_wire_reader reader = diag_wire_reader_make(item);
     struct diag_wire_field field;
     char id[DIAG_SPEC_ID_MAX + 1];
 
-    if (diag_wire_next(&reader, &field) != DIAG_OK || field.number != EVENT_SPEC_ID ||
+    if (diag_wire_next(&reader, &field) != DIAG_OK || field.number != ITEM_SPEC_ID ||
         field.bytes.size > DIAG_SPEC_ID_MAX)
         return false;
     memcpy(id, field.bytes.data, field.bytes.size);
@@ -103,7 +131,7 @@ uint64_t diag_event_batch_match(const struct diag_event_batch *batch,
     uint64_t count = 0;
 
     while (diag_wire_next(&reader, &field) == DIAG_OK)
-        if (field.number == BATCH_EVENTS && is_match(field.bytes, spec_ids))
+        if (is_item(&field) && is_match(field.bytes, spec_ids))
             count++;
     return count;
 }
@@ -116,7 +144,7 @@ void diag_event_batch_filter(const struct diag_event_batch *batch, const struct 
     const uint8_t *start = reader.at;
 
     while (diag_wire_next(&reader, &field) == DIAG_OK) {
-        if (field.number != BATCH_EVENTS || is_match(field.bytes, spec_ids))
+        if (!is_item(&field) || is_match(field.bytes, spec_ids))
             diag_message_builder_put_raw(&filtered,
                                          diag_bytes_make(start, (size_t)(reader.at - start)));
         start = reader.at;

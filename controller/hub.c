@@ -269,7 +269,7 @@ void diag_hub_unsubscribe(struct diag_hub_subscriber *subscriber) {
 struct publication {
     const struct diag_event_batch *batches;
     size_t batch_count;
-    uint64_t event_count;          /* of all batches */
+    uint64_t item_count;           /* events and aggregates of all batches */
     uint64_t lost;                 /* of all batches */
     struct diag_rpc_message *full; /* with everything; made when the first filter needs it */
 };
@@ -283,11 +283,12 @@ static struct diag_rpc_message *make_message(const struct publication *publicati
 
     for (size_t i = 0; i < publication->batch_count; i++) {
         const struct diag_event_batch *batch = &publication->batches[i];
-        uint64_t matching = ids != NULL ? diag_event_batch_match(batch, ids) : batch->event_count;
+        uint64_t items = diag_event_batch_item_count(batch);
+        uint64_t matching = ids != NULL ? diag_event_batch_match(batch, ids) : items;
 
         if (matching == 0 && batch->lost == 0)
             continue;
-        if (matching == batch->event_count)
+        if (matching == items)
             diag_message_builder_put_bytes(&builder, RESPONSE_BATCHES, batch->encoded);
         else
             diag_event_batch_filter(batch, ids, &builder, RESPONSE_BATCHES);
@@ -307,13 +308,13 @@ static uint64_t count_matching(const struct publication *publication, const stru
 }
 
 static void publish_to(const struct filter *filter, struct publication *publication) {
-    uint64_t event_count = filter->ids.count > 0 ? count_matching(publication, &filter->ids)
-                                                 : publication->event_count;
+    uint64_t item_count =
+        filter->ids.count > 0 ? count_matching(publication, &filter->ids) : publication->item_count;
     struct diag_rpc_message *message;
 
-    if (event_count == 0 && publication->lost == 0)
+    if (item_count == 0 && publication->lost == 0)
         return;
-    if (event_count == publication->event_count) {
+    if (item_count == publication->item_count) {
         if (publication->full == NULL)
             publication->full = make_message(publication, NULL);
         message = publication->full != NULL ? diag_rpc_message_ref(publication->full) : NULL;
@@ -323,7 +324,7 @@ static void publish_to(const struct filter *filter, struct publication *publicat
     for (struct diag_hub_subscriber *subscriber = filter->subscribers; subscriber != NULL;
          subscriber = subscriber->next)
         if (message == NULL || !deliver(subscriber, message))
-            subscriber->lost += event_count + publication->lost;
+            subscriber->lost += item_count + publication->lost;
     diag_rpc_message_unref(message);
 }
 
@@ -334,7 +335,7 @@ void diag_hub_publish(struct diag_hub *hub, const struct diag_event_batch *batch
     size_t cursor = 0;
 
     for (size_t i = 0; i < batch_count; i++) {
-        publication.event_count += batches[i].event_count;
+        publication.item_count += diag_event_batch_item_count(&batches[i]);
         publication.lost += batches[i].lost;
     }
     while ((filter = diag_map_next(&hub->filters, &cursor)) != NULL)

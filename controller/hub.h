@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* hub - hands batches of events to the subscribers whose filter matches.
+/* hub - hands batches of events and aggregates to the subscribers whose filter matches.
  *
  * Each subscriber has a bounded queue, in messages and in bytes. What does not fit is counted, and
- * the next response that fits says how many events were lost. Subscribers with the same filter
+ * the next response that fits says how many were lost. Subscribers with the same filter
  * share each message.
  *
  * Threading: one thread; the sink's functions are called from inside the hub's and must not call

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
 
+#include "ctl/aggregate_view.h"
 #include "ctl/command.h"
 #include "ctl/event_view.h"
 #include "ctl/print.h"
@@ -17,6 +18,7 @@ struct watch {
     struct diag_rpc_stream *stream; /* NULL once it is closed */
     struct diag_loop_timer start_timer, retry_timer, end_timer;
     struct diag_signal_watch signals;
+    struct diag_aggregate_totals totals;
     uint64_t printed;
     bool is_started;       /* the subscription is in force */
     bool has_been_started; /* ... or was, before the connection broke */
@@ -105,9 +107,11 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
     }
     if (!watch->is_started)
         on_started(watch);
-    for (size_t i = 0; i < view.events->item_count; i++)
-        if (options->count == 0 || watch->printed < options->count)
+    for (size_t i = 0; i < view.events->item_count; i++) {
+        if (diag_aggregate_totals_follow(&watch->totals, view.events->items[i]) &&
+            (options->count == 0 || watch->printed < options->count))
             print_event(watch, view.events->items[i]);
+    }
     report_losses(&view);
     diag_event_view_done(&view);
     if (fflush(stdout) != 0 || (options->count != 0 && watch->printed >= options->count))
@@ -219,5 +223,6 @@ enum diag_exit diag_command_events(const struct diag_options *options) {
     diag_loop_timer_stop(watch.session.loop, &watch.retry_timer);
     diag_loop_timer_stop(watch.session.loop, &watch.end_timer);
     diag_session_done(&watch.session);
+    diag_aggregate_totals_done(&watch.totals);
     return code;
 }

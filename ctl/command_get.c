@@ -98,6 +98,10 @@ enum diag_exit diag_command_get_specs(const struct diag_options *options) {
     return code;
 }
 
+static const char *state_of(const Diagnose__V1__ProcessStatus *status) {
+    return status->refused[0] == '\0' ? "Connected" : "Refused";
+}
+
 static struct diag_document *view_process(const Diagnose__V1__FleetProcess *process) {
     struct diag_document *map = diag_document_map();
     struct diag_document *inner;
@@ -112,6 +116,9 @@ static struct diag_document *view_process(const Diagnose__V1__FleetProcess *proc
         return map;
     if (process->status->process != NULL)
         diag_spec_view_put_process(map, process->status->process);
+    diag_document_put(map, "state", diag_document_text(state_of(process->status)));
+    if (process->status->refused[0] != '\0')
+        diag_document_put(map, "reason", diag_document_text(process->status->refused));
     diag_document_put(map, "lost_events", diag_document_uint(process->status->lost_events));
     inner = diag_document_put(map, "statuses", diag_document_list());
     for (size_t i = 0; i < process->status->n_statuses; i++)
@@ -123,6 +130,7 @@ static void add_process_row(struct diag_table *table, const Diagnose__V1__FleetP
     const Diagnose__V1__ProcessStatus *status = process->status;
     DIAG_CLEANUP(diag_freep) char *specs = NULL;
     DIAG_CLEANUP(diag_freep) char *sidecar = NULL;
+    DIAG_CLEANUP(diag_freep) char *state = NULL;
     size_t armed = 0;
 
     if (status == NULL || status->process == NULL)
@@ -130,6 +138,8 @@ static void add_process_row(struct diag_table *table, const Diagnose__V1__FleetP
     for (size_t i = 0; i < status->n_statuses; i++)
         armed += status->statuses[i]->state == DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_ARMED;
     specs = diag_memory_format("%zu/%zu", armed, status->n_statuses);
+    state = diag_memory_format("%s%s%s", state_of(status), status->refused[0] != '\0' ? ": " : "",
+                               status->refused);
     sidecar = diag_memory_format("%.*s", UID_SHOWN, process->sidecar_uid);
     diag_table_add(table, process->host);
     diag_table_add_uint(table, status->process->pid);
@@ -137,13 +147,14 @@ static void add_process_row(struct diag_table *table, const Diagnose__V1__FleetP
     diag_table_add(table, specs);
     diag_table_add_uint(table, status->lost_events);
     diag_table_add(table, sidecar);
+    diag_table_add(table, state);
     diag_table_add(table, status->process->command);
 }
 
 static void print_processes(const struct diag_options *options,
                             const Diagnose__V1__ListProcessesResponse *response) {
-    static const char *const columns[] = {"HOST", "PID",     "PYTHON",  "SPECS",
-                                          "LOST", "SIDECAR", "COMMAND", NULL};
+    static const char *const columns[] = {"HOST",    "PID",   "PYTHON",  "SPECS", "LOST",
+                                          "SIDECAR", "STATE", "COMMAND", NULL};
     DIAG_CLEANUP(diag_document_freep) struct diag_document *list = NULL;
     DIAG_CLEANUP(diag_table_done) struct diag_table table;
 

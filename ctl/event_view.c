@@ -4,9 +4,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ctl/aggregate_view.h"
 #include "ctl/escape.h"
 #include "ctl/memory.h"
 #include "ctl/spec_view.h"
+#include "ctl/tag_view.h"
 #include "ctl/time_text.h"
 #include "ctl/value_codec.h"
 #include "lib/base/wire.h"
@@ -20,6 +22,7 @@ enum {
     BATCH_PID = 2,
     BATCH_EVENTS = 3,
     BATCH_LOST = 4,
+    BATCH_AGGREGATES = 5,
     EVENT_SPEC_ID = 1,
     EVENT_SPEC_REVISION = 2,
     EVENT_KIND = 3,
@@ -28,8 +31,6 @@ enum {
     EVENT_VALUE = 6,
     EVENT_TAGS = 7,
     EVENT_ERROR = 8,
-    TAG_KEY = 1,
-    TAG_VALUE = 2,
 };
 enum { KIND_HIT = 1, KIND_ERROR = 2 };
 
@@ -70,27 +71,6 @@ static void read_event_field(struct event *event, const struct diag_wire_field *
     }
 }
 
-static enum diag_status read_tag(struct diag_bytes encoded, struct diag_document *tags) {
-    struct diag_wire_reader reader = diag_wire_reader_make(encoded);
-    struct diag_bytes key = {NULL, 0}, value = {NULL, 0};
-    struct diag_wire_field field;
-    struct diag_document *tag;
-    enum diag_status status;
-
-    while ((status = diag_wire_next(&reader, &field)) == DIAG_OK) {
-        if (field.number == TAG_KEY)
-            key = field.bytes;
-        if (field.number == TAG_VALUE)
-            value = field.bytes;
-    }
-    if (status != DIAG_ERR_CLOSED)
-        return status;
-    tag = diag_document_add(tags, diag_document_map());
-    diag_document_put(tag, "key", diag_document_bytes(key));
-    diag_document_put(tag, "value", diag_document_bytes(value));
-    return DIAG_OK;
-}
-
 static enum diag_status read_event(struct diag_bytes encoded, struct event *event,
                                    struct diag_document *tags) {
     struct diag_wire_reader reader = diag_wire_reader_make(encoded);
@@ -101,7 +81,7 @@ static enum diag_status read_event(struct diag_bytes encoded, struct event *even
         read_event_field(event, &field);
         if (field.number != EVENT_TAGS)
             continue;
-        status = read_tag(field.bytes, tags);
+        status = diag_tag_view_read(field.bytes, tags);
         if (status != DIAG_OK)
             return status;
     }
@@ -144,6 +124,28 @@ static enum diag_status add_event(struct diag_document *events, const struct bat
     return DIAG_OK;
 }
 
+static enum diag_status add_aggregate(struct diag_document *events, const struct batch *batch,
+                                      struct diag_bytes encoded) {
+    DIAG_CLEANUP(diag_document_freep) struct diag_document *map = diag_document_map();
+    enum diag_status status;
+
+    diag_document_put(map, "process_uid", diag_document_bytes(batch->process_uid));
+    diag_document_put(map, "pid", diag_document_uint(batch->pid));
+    status = diag_aggregate_view_read(encoded, map);
+    if (status == DIAG_OK)
+        diag_document_add(events, DIAG_TAKE_PTR(map));
+    return status;
+}
+
+static enum diag_status add_item(struct diag_document *events, const struct batch *batch,
+                                 const struct diag_wire_field *field) {
+    if (field->number == BATCH_EVENTS)
+        return add_event(events, batch, field->bytes);
+    if (field->number == BATCH_AGGREGATES)
+        return add_aggregate(events, batch, field->bytes);
+    return DIAG_OK;
+}
+
 static enum diag_status read_batch(struct diag_bytes encoded, struct batch *batch) {
     struct diag_wire_reader reader = diag_wire_reader_make(encoded);
     struct diag_wire_field field;
@@ -169,7 +171,7 @@ static enum diag_status add_batch(struct diag_event_view *view, struct diag_byte
     if (status != DIAG_OK)
         return status;
     while (diag_wire_next(&reader, &field) == DIAG_OK)
-        if (field.number == BATCH_EVENTS && add_event(view->events, &batch, field.bytes) != DIAG_OK)
+        if (add_item(view->events, &batch, &field) != DIAG_OK)
             view->malformed++;
     if (batch.lost > 0) {
         struct diag_document *loss = diag_document_add(view->losses, diag_document_map());
@@ -220,7 +222,6 @@ static void append_plain(struct diag_buffer *out, const struct diag_document *ma
 
 void diag_event_view_append_line(struct diag_buffer *out, const struct diag_document *event) {
     const struct diag_document *value = diag_document_get(event, "value");
-    const struct diag_document *tags = diag_document_get(event, "tags");
     char time[DIAG_TIME_TEXT_SIZE];
 
     diag_time_of_day(time, diag_document_get_uint(event, "time_unix_nanos"));
@@ -233,12 +234,9 @@ void diag_event_view_append_line(struct diag_buffer *out, const struct diag_docu
         append_plain(out, event, "error");
     } else if (value != NULL) {
         diag_value_append_text(out, value);
+    } else if (diag_document_get(event, "sum") != NULL) {
+        diag_aggregate_view_append_text(out, event);
     }
-    for (size_t i = 0; i < tags->item_count; i++) {
-        diag_memory_append_text(out, i == 0 ? " {" : ",");
-        append_plain(out, tags->items[i], "key");
-        diag_memory_append_text(out, "=");
-        append_plain(out, tags->items[i], "value");
-    }
-    diag_memory_append_text(out, tags->item_count > 0 ? "}\n" : "\n");
+    diag_tag_view_append_text(out, diag_document_get(event, "tags"));
+    diag_memory_append_text(out, "\n");
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/event/aggregate_check.h"
+#include "lib/event/aggregate_encoder.h"
 #include "lib/event/event_check.h"
 
 enum {
@@ -12,12 +14,13 @@ enum {
     BATCH_FIELD_PID = 2,
     BATCH_FIELD_EVENTS = 3,
     BATCH_FIELD_LOST = 4,
+    BATCH_FIELD_AGGREGATES = 5,
 };
 
-/* Tag and length of an event; tag and value of `lost`; what a batch begins with. */
+/* Tag and length of an event; what a batch begins with, `lost` included. */
 #define EVENT_ROOM (4 + DIAG_SHM_RECORD_MAX)
-#define LOST_ROOM 11
-#define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6)
+#define AGGREGATE_ROOM (4 + DIAG_AGGREGATE_MAX)
+#define BATCH_ROOM (4 + 2 + DIAG_UID_SIZE + 6 + 11)
 
 enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err) {
     uint8_t *request = malloc(DIAG_DRAIN_REQUEST_MAX);
@@ -53,21 +56,57 @@ static uint64_t take_ring_losses(struct diag_drain_source *source) {
     return torn + diag_ring_reader_take_dropped(&source->reader);
 }
 
+/* A batch that is being written. */
+struct batch {
+    size_t start; /* of its field in the request */
+    size_t mark;
+    size_t begun; /* where its events begin */
+};
+
+/* Losses come before the events of the batch that tells of them. */
+static struct batch begin_batch(struct diag_drain *drain, struct diag_drain_source *source) {
+    struct batch batch = {.start = diag_wire_size(&drain->writer)};
+
+    batch.mark = diag_wire_begin(&drain->writer, REPORT_REQUEST_FIELD_BATCHES);
+    diag_wire_put_bytes(&drain->writer, BATCH_FIELD_PROCESS_UID,
+                        diag_bytes_from_text(source->process_uid));
+    diag_wire_put_varint(&drain->writer, BATCH_FIELD_PID, source->pid);
+    batch.begun = diag_wire_size(&drain->writer);
+    if (source->lost > 0)
+        diag_wire_put_varint(&drain->writer, BATCH_FIELD_LOST, source->lost);
+    source->lost = 0;
+    return batch;
+}
+
+static void end_batch(struct diag_drain *drain, struct batch batch) {
+    if (diag_wire_size(&drain->writer) == batch.begun)
+        diag_wire_rewind(&drain->writer, batch.start);
+    else
+        diag_wire_end(&drain->writer, batch.mark);
+}
+
 static enum diag_drain_result collect_events(struct diag_drain *drain,
                                              struct diag_drain_source *source, bool is_dead,
-                                             size_t budget) {
+                                             size_t budget, struct batch *batch) {
     size_t used = 0;
 
     while (used < budget) {
         struct diag_bytes event;
+        uint64_t dropped;
         size_t size;
 
-        if (diag_wire_room(&drain->writer) < EVENT_ROOM + LOST_ROOM)
+        if (diag_wire_room(&drain->writer) < EVENT_ROOM + 2 * BATCH_ROOM)
             return DIAG_DRAIN_FULL;
         /* A corrupt ring has been skipped and counted: as empty as a drained one. */
         if (read_event(drain, source, is_dead, &size) != DIAG_OK)
             return DIAG_DRAIN_EMPTY;
         used += sizeof(struct diag_shm_record) + size;
+        dropped = diag_ring_reader_take_dropped_here(&source->reader);
+        if (dropped > 0) {
+            count_lost(source, dropped);
+            end_batch(drain, *batch);
+            *batch = begin_batch(drain, source);
+        }
         event = diag_bytes_make(drain->event, size);
         if (diag_event_check(event, NULL) == DIAG_OK)
             diag_wire_put_bytes(&drain->writer, BATCH_FIELD_EVENTS, event);
@@ -80,28 +119,101 @@ static enum diag_drain_result collect_events(struct diag_drain *drain,
 enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget) {
-    size_t before = diag_wire_size(&drain->writer);
     enum diag_drain_result result;
-    size_t mark, begun;
+    struct batch batch;
 
-    if (diag_wire_room(&drain->writer) < BATCH_ROOM + EVENT_ROOM + LOST_ROOM)
+    if (diag_wire_room(&drain->writer) < EVENT_ROOM + 3 * BATCH_ROOM)
         return DIAG_DRAIN_FULL;
-    mark = diag_wire_begin(&drain->writer, REPORT_REQUEST_FIELD_BATCHES);
-    diag_wire_put_bytes(&drain->writer, BATCH_FIELD_PROCESS_UID,
-                        diag_bytes_from_text(source->process_uid));
-    diag_wire_put_varint(&drain->writer, BATCH_FIELD_PID, source->pid);
-    begun = diag_wire_size(&drain->writer);
-    result = collect_events(drain, source, is_dead, budget);
+    batch = begin_batch(drain, source);
+    result = collect_events(drain, source, is_dead, budget, &batch);
     diag_ring_reader_release(&source->reader);
-    count_lost(source, take_ring_losses(source));
-    if (source->lost > 0)
-        diag_wire_put_varint(&drain->writer, BATCH_FIELD_LOST, source->lost);
-    if (diag_wire_size(&drain->writer) == begun) {
-        diag_wire_rewind(&drain->writer, before);
-        return result;
+    end_batch(drain, batch);
+    /* With events still in the ring it is not known yet where the rest of the losses belong. */
+    if (result == DIAG_DRAIN_EMPTY)
+        count_lost(source, take_ring_losses(source));
+    end_batch(drain, begin_batch(drain, source));
+    return result;
+}
+
+static struct diag_aggregate_bucket_range range_of(const struct diag_aggregate_buckets *buckets) {
+    return (struct diag_aggregate_bucket_range){buckets->offset, buckets->counts, buckets->count};
+}
+
+static void put_value(struct diag_wire_writer *writer, const struct diag_aggregate_value *value) {
+    struct diag_aggregate_histogram histogram;
+
+    if (!value->is_histogram) {
+        diag_aggregate_put_counter(writer, value->sum, value->count);
+        return;
     }
-    diag_wire_end(&drain->writer, mark);
-    source->lost = 0;
+    histogram = (struct diag_aggregate_histogram){
+        .count = value->count,
+        .zero_count = value->zero_count,
+        .sum = value->sum,
+        .min = value->min,
+        .max = value->max,
+        .scale = value->scale,
+        .positive = range_of(&value->positive),
+        .negative = range_of(&value->negative),
+    };
+    diag_aggregate_put_histogram(writer, &histogram);
+}
+
+/* The key is the process's: only the whole shows whether it is an aggregate. */
+static void put_aggregate(struct diag_drain *drain, struct diag_drain_source *source,
+                          const struct diag_aggregate_value *value, uint64_t now_unix_ns) {
+    struct diag_wire_writer *writer = &drain->writer;
+    size_t before = diag_wire_size(writer), start;
+    size_t mark = diag_wire_begin(writer, BATCH_FIELD_AGGREGATES);
+
+    start = diag_wire_size(writer);
+    diag_wire_put_raw(writer, diag_bytes_make(value->key, value->key_size));
+    diag_aggregate_put_times(writer, value->start_unix_ns, now_unix_ns);
+    put_value(writer, value);
+    if (diag_aggregate_check(diag_bytes_make(writer->start + start, diag_wire_size(writer) - start),
+                             NULL) == DIAG_OK) {
+        diag_wire_end(writer, mark);
+    } else {
+        diag_wire_rewind(writer, before);
+        count_lost(source, 1);
+    }
+}
+
+enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
+                                                     struct diag_drain_source *source, bool is_dead,
+                                                     uint64_t now_unix_ns) {
+    enum diag_drain_result result = DIAG_DRAIN_EMPTY;
+    struct diag_aggregate_value value;
+    struct batch batch;
+
+    if (diag_wire_room(&drain->writer) < AGGREGATE_ROOM + 2 * BATCH_ROOM)
+        return DIAG_DRAIN_FULL;
+    if (source->next_slot == 0 && now_unix_ns >= source->repeat_at_unix_ns) {
+        diag_aggregate_reader_repeat(&source->aggregates);
+        source->repeat_at_unix_ns = now_unix_ns + DIAG_DRAIN_REPEAT_NS;
+    }
+    batch = begin_batch(drain, source);
+    for (; source->next_slot < DIAG_SHM_AGGREGATES; source->next_slot++) {
+        enum diag_status status;
+
+        if (diag_wire_room(&drain->writer) < AGGREGATE_ROOM + BATCH_ROOM) {
+            result = DIAG_DRAIN_FULL;
+            break;
+        }
+        status =
+            diag_aggregate_reader_read(&source->aggregates, source->next_slot, is_dead, &value);
+        if (status == DIAG_ERR_PROTOCOL || status == DIAG_ERR_CLOSED)
+            count_lost(source, 1);
+        if (status != DIAG_OK)
+            continue;
+        if (value.count > 0)
+            put_aggregate(drain, source, &value, now_unix_ns);
+        diag_aggregate_reader_accept(&source->aggregates, &value);
+    }
+    end_batch(drain, batch);
+    end_batch(drain, begin_batch(drain, source));
+    if (result == DIAG_DRAIN_EMPTY)
+        source->next_slot = 0;
     return result;
 }
 

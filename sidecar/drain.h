@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* drain - from the rings of processes to encoded diagnose.v1.ReportRequests.
+/* drain - from the rings and aggregates of processes to encoded diagnose.v1.ReportRequests.
  *
  * Events are checked and forwarded as the bytes that they are; those that are no events are
  * counted as lost.
  *
  * Threading: one thread.
- * Ownership: borrows the rings. */
+ * Ownership: borrows the segments. */
 #ifndef DIAG_SIDECAR_DRAIN_H
 #define DIAG_SIDECAR_DRAIN_H
 
 #include "lib/base/uid.h"
 #include "lib/base/wire.h"
+#include "lib/shm/aggregate_reader.h"
 #include "lib/shm/ring_reader.h"
 
 DIAG_DECLS_BEGIN
@@ -20,6 +21,8 @@ DIAG_DECLS_BEGIN
  * order, and the number is known only when the request is sent. */
 #define DIAG_DRAIN_SEQUENCE_ROOM 16
 
+#define DIAG_DRAIN_REPEAT_NS UINT64_C(5000000000)
+
 struct diag_drain_source {
     struct diag_ring_reader reader;
     char process_uid[DIAG_UID_SIZE];
@@ -27,6 +30,9 @@ struct diag_drain_source {
     uint64_t torn_seen;  /* of reader.torn */
     uint64_t lost;       /* since the last batch */
     uint64_t lost_total; /* ever */
+    struct diag_aggregate_reader aggregates;
+    uint32_t next_slot;         /* of the aggregates, where a full request left off */
+    uint64_t repeat_at_unix_ns; /* all aggregates are sent then, also the unchanged ones */
 };
 
 struct diag_drain {
@@ -44,11 +50,19 @@ enum diag_drain_result {
 DIAG_MUST_CHECK enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *err);
 void diag_drain_done(struct diag_drain *drain);
 
-/* Moves events of one process, about `budget` bytes, into the request as one EventBatch; none if
- * there is nothing to tell. `is_dead`: nobody writes any more, torn records are skipped. */
+/* Moves events of one process, about `budget` bytes, into the request: one EventBatch, a further
+ * one wherever events were lost between two others, none if there is nothing to tell. `is_dead`:
+ * nobody writes any more, torn records are skipped. */
 enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
                                           struct diag_drain_source *source, bool is_dead,
                                           size_t budget);
+
+/* Moves the aggregates that have changed into the request, as one EventBatch; every
+ * DIAG_DRAIN_REPEAT_NS all of them, for subscribers that came or lost some meanwhile. Never MORE.
+ * Those that are no aggregates, or that the process's death left in pieces, are counted as lost. */
+enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
+                                                     struct diag_drain_source *source, bool is_dead,
+                                                     uint64_t now_unix_ns);
 
 /* Throws events away, which does not count as losing them. */
 enum diag_drain_result diag_drain_discard(struct diag_drain *drain,

@@ -35,6 +35,7 @@ struct diag_local_options {
     struct diag_local_sink sink;
     uint64_t ring_size;
     size_t max_processes;
+    uint64_t max_memory; /* bytes of all segments together */
 };
 
 DIAG_MUST_CHECK enum diag_status diag_local_new(const struct diag_local_options *options,

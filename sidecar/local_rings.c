@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: one epoll loop. Rings are read in passes: the first event wakes us through the
- * ring's eventfd; a pass collects what all rings have, and while a request is being filled further
- * passes follow until it is full or 2 ms old. Only then do the readers sleep again, so that busy
- * writers make a system call each 2 ms and not with each event. */
+/* How it works: rings are read in passes. The first event wakes us through the ring's eventfd; a
+ * pass collects what all rings have, and while a request is being filled further passes follow
+ * until it is full or 1 ms old. Only then do the readers sleep again, so that busy writers make a
+ * system call each millisecond and not with each event. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "sidecar/local_state.h"
 
-#define WINDOW_NS (2 * DIAG_NS_PER_MS)
+#define WINDOW_NS (1 * DIAG_NS_PER_MS)
 #define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
+#define AGGREGATES_INTERVAL_NS DIAG_NS_PER_S
+
 #define COLLECT_BUDGET (16 << 10) /* bytes of one ring, before the others get theirs */
 #define DISCARD_BUDGET (1 << 20)
 
@@ -16,7 +18,7 @@ static bool may_collect(const struct diag_local *local) {
     return local->mail.is_reporting && local->mail.are_events_wanted && local->mail.credits > 0;
 }
 
-static void flush(struct diag_local *local) {
+void diag_local_flush(struct diag_local *local) {
     struct diag_buffer body;
 
     local->window_ends_ns = diag_clock_monotonic_ns() + WINDOW_NS;
@@ -52,12 +54,31 @@ static bool read_ring(struct diag_local *local, struct diag_process *process) {
         result =
             diag_drain_collect(&local->drain, &process->source, process->is_dead, COLLECT_BUDGET);
         if (result == DIAG_DRAIN_FULL)
-            flush(local);
+            diag_local_flush(local);
     }
     report_corruption(process);
     if (process->source.lost_total != lost_before && process->state == DIAG_PROCESS_LIVE)
-        diag_local_note_update(process, false, diag_clock_monotonic_ns());
+        diag_process_note_update(process, false, diag_clock_monotonic_ns());
     return result == DIAG_DRAIN_EMPTY;
+}
+
+/* True if there is nothing more to read of its aggregates now. */
+static bool read_aggregates(struct diag_local *local, struct diag_process *process) {
+    uint64_t now = diag_clock_monotonic_ns();
+
+    if (process->state != DIAG_PROCESS_ENDED && now < process->aggregates_due_ns)
+        return true;
+    if (!local->mail.are_events_wanted) {
+        diag_aggregate_reader_discard(&process->source.aggregates);
+    } else if (!may_collect(local)) {
+        return false;
+    } else if (diag_drain_collect_aggregates(&local->drain, &process->source, process->is_dead,
+                                             diag_clock_unix_ns()) == DIAG_DRAIN_FULL) {
+        diag_local_flush(local);
+        return false;
+    }
+    process->aggregates_due_ns = now + AGGREGATES_INTERVAL_NS;
+    return true;
 }
 
 /* Makes `first` the first in the list, followed by those behind it, then by those before it. */
@@ -75,19 +96,24 @@ static void rotate(struct diag_local *local, struct diag_process *first) {
     local->processes = first;
 }
 
-/* Reads all rings. True if there may be more to read at once. */
-static bool read_rings(struct diag_local *local) {
+/* Reads all rings and aggregates. True if there may be more to read at once. */
+bool diag_local_read_rings(struct diag_local *local) {
     bool has_more = false;
 
     for (struct diag_process *process = local->processes; process != NULL;
          process = process->next) {
+        bool is_done;
+
         if (process->segment.header == NULL)
             continue;
         if (local->mail.are_events_wanted && !may_collect(local)) {
             rotate(local, process); /* its turn comes with the next credit */
             return false;
         }
-        if (!read_ring(local, process))
+        is_done = read_ring(local, process);
+        if (!read_aggregates(local, process))
+            is_done = false;
+        if (!is_done)
             has_more = true;
         else if (process->state == DIAG_PROCESS_ENDED)
             diag_segment_done(&process->segment);
@@ -112,11 +138,11 @@ void diag_local_run_pass(struct diag_local *local, uint64_t now) {
 
     local->next_pass_ns = DIAG_LOCAL_NEVER;
     if (local->mail.is_reporting)
-        has_more = read_rings(local);
+        has_more = diag_local_read_rings(local);
     if (was_empty && !diag_drain_is_empty(&local->drain))
         local->window_ends_ns = now + WINDOW_NS;
     if (!diag_drain_is_empty(&local->drain) && now >= local->window_ends_ns)
-        flush(local);
+        diag_local_flush(local);
     if (!local->mail.is_reporting || (local->mail.are_events_wanted && local->mail.credits == 0))
         return;
     /* While nobody wants events, rings are emptied now and then, and writers wake nobody. */
@@ -128,12 +154,4 @@ void diag_local_run_pass(struct diag_local *local, uint64_t now) {
         local->next_pass_ns = local->window_ends_ns;
     else if (local->counts[DIAG_PROCESS_LIVE] + local->counts[DIAG_PROCESS_LEAVING] > 0)
         local->next_pass_ns = now + BACKSTOP_NS;
-}
-
-void diag_local_run_last_pass(struct diag_local *local) {
-    if (!local->mail.is_reporting || !local->mail.are_events_wanted)
-        return;
-    while (read_rings(local)) /* until it is empty, or no credit is left */
-        continue;
-    flush(local);
 }

@@ -8,11 +8,12 @@
 #include "lib/base/bytes.h"
 #include "lib/shm/shm_abi.h"
 
-#define OWN_FLAG_COUNT 10
+#define OWN_FLAG_COUNT 11
 #define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
 
 #define MAX_PROCESSES_DEFAULT 64
 #define MAX_PROCESSES_MAX 4096
+#define MAX_MEMORY_MAX (UINT64_C(1) << 40)
 
 static void make_flags(struct diag_sidecar_options *options, const char **log_level,
                        struct diag_flag flags[FLAG_COUNT]) {
@@ -32,6 +33,8 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
          DIAG_SHM_RING_SIZE_MAX},
         {"max-processes", 0, DIAG_FLAG_UINT, &options->max_processes, "N",
          "processes served at once; more are refused (64)", 1, MAX_PROCESSES_MAX},
+        {"max-memory", 0, DIAG_FLAG_UINT, &options->max_memory, "BYTES",
+         "shared memory of all processes together (enough for --max-processes)", 0, MAX_MEMORY_MAX},
         {"log-level", 0, DIAG_FLAG_TEXT, log_level, "LEVEL", "error, warning, info or debug (info)",
          0, 0},
         {"help", 'h', DIAG_FLAG_SWITCH, &options->has_help, NULL, "show this text", 0, 0},
@@ -97,6 +100,20 @@ static enum diag_status check_host(struct diag_sidecar_options *options, struct 
     return DIAG_OK;
 }
 
+/* The sum of all rings is bounded in any case: a process may bring a larger one. */
+static enum diag_status check_memory(struct diag_sidecar_options *options, struct diag_error *err) {
+    uint64_t each = DIAG_SHM_HEADER_SIZE + options->ring_size + DIAG_SHM_AGGREGATE_REGION_SIZE;
+
+    if (options->max_memory == 0)
+        options->max_memory = each * options->max_processes;
+    if (options->max_memory < each)
+        return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                              "--max-memory: %llu bytes are not enough for one process, which "
+                              "takes %llu",
+                              (unsigned long long)options->max_memory, (unsigned long long)each);
+    return DIAG_OK;
+}
+
 static enum diag_status check(struct diag_sidecar_options *options, const char *log_level,
                               struct diag_error *err) {
     enum diag_status status;
@@ -116,7 +133,9 @@ static enum diag_status check(struct diag_sidecar_options *options, const char *
     if ((options->ring_size & (options->ring_size - 1)) != 0)
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "--ring-size: %llu is not a power of two",
                               (unsigned long long)options->ring_size);
-    status = check_labels(&options->labels, err);
+    status = check_memory(options, err);
+    if (status == DIAG_OK)
+        status = check_labels(&options->labels, err);
     if (status == DIAG_OK)
         status = parse_log_level(log_level, &options->log_level, err);
     if (status == DIAG_OK)

@@ -27,6 +27,7 @@ struct diag_sidecar_options {
     struct diag_rpc_tls tls;
     uint64_t ring_size;
     uint64_t max_processes;
+    uint64_t max_memory; /* bytes of all rings together */
     enum diag_log_level log_level;
     bool has_help, has_version; /* then nothing else has been checked */
     char host_buffer[HOST_NAME_MAX + 1];

@@ -7,16 +7,22 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "diagnose/v1/process.pb-c.h"
 #include "lib/base/cleanup.h"
+#include "lib/base/clock.h"
+#include "lib/base/wire.h"
 #include "lib/rpc/message.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
+#define NEWS_INTERVAL_NS (100 * DIAG_NS_PER_MS)
+#define PROCESS_STATUS_FIELD_REFUSED 4
+#define FIELD_ROOM 16 /* a field's tag and length */
 #define COMMAND_MAX 512
 #define VERSION_MAX 64
 
@@ -129,6 +135,7 @@ enum diag_status diag_process_welcome(struct diag_process *process, int *fd, uin
         status = diag_ring_reader_init(&process->source.reader, &process->segment, err);
     if (status != DIAG_OK)
         return status;
+    diag_aggregate_reader_init(&process->source.aggregates, &process->segment);
     process->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (process->wake_fd < 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "eventfd");
@@ -161,6 +168,42 @@ enum diag_status diag_process_send_snapshot(struct diag_process *process, int fd
 enum diag_status diag_process_encode(const struct diag_process *process, struct diag_buffer *out) {
     return diag_status_set_encode(&process->statuses, diag_buffer_bytes(&process->info),
                                   process->source.lost_total, out);
+}
+
+enum diag_status diag_process_encode_refused(const struct diag_process *process, const char *reason,
+                                             struct diag_buffer *out) {
+    struct diag_bytes text = diag_bytes_from_text(reason);
+    enum diag_status status = diag_process_encode(process, out);
+    struct diag_wire_writer writer;
+
+    if (status == DIAG_OK)
+        status = diag_buffer_reserve(out, text.size + FIELD_ROOM);
+    if (status != DIAG_OK)
+        return status;
+    writer = diag_wire_writer_make(out->data + out->size, text.size + FIELD_ROOM);
+    diag_wire_put_bytes(&writer, PROCESS_STATUS_FIELD_REFUSED, text);
+    out->size += diag_wire_size(&writer);
+    return DIAG_OK;
+}
+
+uint64_t diag_process_segment_size(int fd, uint64_t ring_size) {
+    struct stat file;
+
+    /* It is what it says only if it is sealed, which adopting it checks. */
+    if (fd >= 0 && fstat(fd, &file) == 0)
+        return (uint64_t)file.st_size;
+    return DIAG_SHM_HEADER_SIZE + ring_size + DIAG_SHM_AGGREGATE_REGION_SIZE;
+}
+
+void diag_process_note_update(struct diag_process *process, bool is_news, uint64_t now_ns) {
+    uint64_t at = process->last_update_at_ns +
+                  (is_news ? NEWS_INTERVAL_NS : DIAG_PROCESS_COUNTERS_INTERVAL_NS);
+
+    if (at < now_ns)
+        at = now_ns;
+    if (!process->has_update || at < process->update_at_ns)
+        process->update_at_ns = at;
+    process->has_update = true;
 }
 
 static short poll_now(int fd, short events) {

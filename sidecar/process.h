@@ -55,6 +55,8 @@ struct diag_process {
     struct diag_segment segment;
     struct diag_drain_source source; /* with uid and pid */
     bool has_corrupt_ring;           /* said so in the log */
+    uint64_t aggregates_due_ns;      /* when its aggregates are to be read, CLOCK_MONOTONIC */
+    bool was_refused_before;         /* said so, too */
 
     struct diag_status_set statuses;
     uint64_t snapshot_sent;     /* number of the last snapshot that went out */
@@ -90,6 +92,19 @@ DIAG_MUST_CHECK enum diag_status diag_process_send_snapshot(struct diag_process 
 /* Encodes its ProcessStatus. DIAG_ERR_NO_MEMORY. */
 DIAG_MUST_CHECK enum diag_status diag_process_encode(const struct diag_process *process,
                                                      struct diag_buffer *out);
+
+/* The same for a process that is refused, with the reason. */
+DIAG_MUST_CHECK enum diag_status diag_process_encode_refused(const struct diag_process *process,
+                                                             const char *reason,
+                                                             struct diag_buffer *out);
+
+/* Its ProcessStatus has changed: news are due at once unless some went just now, counters each
+ * second. */
+#define DIAG_PROCESS_COUNTERS_INTERVAL_NS UINT64_C(1000000000)
+void diag_process_note_update(struct diag_process *process, bool is_news, uint64_t now_ns);
+
+/* What its segment takes, in bytes: the one that it brings as `fd`, or a new one if that is -1. */
+uint64_t diag_process_segment_size(int fd, uint64_t ring_size);
 
 /* True if the other end of its socket is closed, even if we have not read that far. */
 bool diag_process_has_hung_up(const struct diag_process *process);

@@ -150,6 +150,7 @@ static enum diag_status assemble(struct sidecar *sidecar, struct diag_error *err
         .mailbox = &sidecar->mailbox,
         .ring_size = sidecar->options->ring_size,
         .max_processes = (size_t)sidecar->options->max_processes,
+        .max_memory = sidecar->options->max_memory,
     };
     enum diag_status status;
 

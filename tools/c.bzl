@@ -18,14 +18,23 @@ WARNINGS = [
 # the Python extension.
 COPTS = WARNINGS + ["-D_GNU_SOURCE", "-fPIC", "-fvisibility=hidden"]
 
-def diag_library(name, deps = [], srcs = None, hdrs = None, visibility = None):
+def diag_library(
+        name,
+        deps = [],
+        srcs = None,
+        hdrs = None,
+        visibility = None,
+        defines = [],
+        testonly = False):
     """cc_library of NAME.c and NAME.h."""
     native.cc_library(
         name = name,
         srcs = [name + ".c"] if srcs == None else srcs,
         hdrs = [name + ".h"] if hdrs == None else hdrs,
         copts = COPTS,
+        defines = defines,
         linkstatic = True,
+        testonly = testonly,
         visibility = visibility,
         deps = deps,
     )

@@ -32,12 +32,44 @@ void diag_agent_wake(struct diag_agent *agent) {
         return;
 }
 
-static enum diag_status emit(void *context, struct diag_bytes event) {
+static enum diag_status emit(void *context, struct diag_bytes event, bool is_kept) {
     struct diag_agent *agent = context;
 
     if (!agent->has_ring)
         return DIAG_ERR_CLOSED;
-    return diag_ring_writer_put(&agent->writer, event);
+    return is_kept ? diag_ring_writer_put_kept(&agent->writer, event)
+                   : diag_ring_writer_put(&agent->writer, event);
+}
+
+static enum diag_status aggregate_open(void *context, const struct diag_engine_aggregate *which,
+                                       uint64_t *handle, bool *is_overflow) {
+    struct diag_agent *agent = context;
+    struct diag_aggregate_key key = {
+        .spec = which->spec,
+        .tags = which->tags,
+        .overflow = which->overflow,
+        .is_overflow = which->is_overflow,
+    };
+
+    if (!agent->has_ring)
+        return DIAG_ERR_CLOSED;
+    return diag_aggregate_writer_open(&agent->aggregates, which->is_histogram, &key, handle,
+                                      is_overflow);
+}
+
+static enum diag_status aggregate_update(void *context, uint64_t handle, double number) {
+    struct diag_agent *agent = context;
+
+    if (!agent->has_ring)
+        return DIAG_ERR_CLOSED;
+    return diag_aggregate_writer_update(&agent->aggregates, handle, number);
+}
+
+static void aggregate_retire(void *context, struct diag_bytes spec) {
+    struct diag_agent *agent = context;
+
+    if (agent->has_ring)
+        diag_aggregate_writer_retire(&agent->aggregates, spec);
 }
 
 static void status_changed(void *context) {
@@ -47,6 +79,7 @@ static void status_changed(void *context) {
 void diag_agent_drop_ring(struct diag_agent *agent) {
     agent->has_ring = false;
     agent->writer.wake_fd = -1;
+    diag_aggregate_writer_done(&agent->aggregates);
     diag_owned_fd_close(&agent->ring_wake);
     diag_owned_fd_close(&agent->segment_file);
     diag_segment_done(&agent->segment);
@@ -103,7 +136,13 @@ enum diag_status diag_agent_start(const char *socket_path, const char *python_ve
                                   const char *library_version, struct diag_agent **out,
                                   struct diag_error *err) {
     static bool has_atfork;
-    struct diag_engine_sink sink = {.emit = emit, .status_changed = status_changed};
+    struct diag_engine_sink sink = {
+        .emit = emit,
+        .status_changed = status_changed,
+        .aggregate_open = aggregate_open,
+        .aggregate_update = aggregate_update,
+        .aggregate_retire = aggregate_retire,
+    };
     DIAG_CLEANUP(agent_freep) struct diag_agent *agent = calloc(1, sizeof *agent);
     enum diag_status status;
 

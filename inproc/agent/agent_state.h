@@ -12,6 +12,7 @@
 #include "inproc/agent/link.h"
 #include "inproc/agent/status_report.h"
 #include "inproc/engine/engine.h"
+#include "lib/shm/aggregate_writer.h"
 #include "lib/shm/ring_writer.h"
 
 struct diag_agent {
@@ -26,8 +27,8 @@ struct diag_agent {
     uint64_t started_unix_ns;
     pthread_t thread;
     bool has_thread;
-    /* The ring that hits write to. In a forked child `has_ring` becomes false before anything
-     * can be hit. */
+    /* The ring and the aggregates that hits write to. In a forked child `has_ring` becomes false
+     * before anything can be hit. */
     bool has_ring;
     /* What hits and the control thread use of the descriptors; see lib/base/owned_fd.h. */
     struct diag_owned_fd wake;         /* eventfd; whoever has the GIL writes */
@@ -35,6 +36,7 @@ struct diag_agent {
     struct diag_owned_fd segment_file; /* to offer to the next sidecar; segment.fd is -1 */
     struct diag_segment segment;
     struct diag_ring_writer writer;
+    struct diag_aggregate_writer aggregates;
     struct diag_spec_status *removed; /* removals that a caller of diag_agent_statuses saw first */
     size_t removed_count;
     bool is_connected;

@@ -132,6 +132,7 @@ static void on_welcome(struct diag_agent *agent, struct diag_link_event *event) 
         diag_agent_drop_ring(agent);
         agent->segment = event->segment;
         agent->segment_file = diag_owned_fd_take(DIAG_TAKE_FD(agent->segment.fd));
+        diag_aggregate_writer_init(&agent->aggregates, &agent->segment);
     }
     agent->ring_wake = diag_owned_fd_take(event->wake_fd);
     agent->writer.segment = &agent->segment;

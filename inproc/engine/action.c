@@ -12,6 +12,7 @@
 
 #define FIELD_VALUE "instrument.value"
 #define FIELD_TAGS "instrument.custom.tags"
+#define OVERFLOW_WARNING "more tag sets than fit: the rest is under the tag otel.metric.overflow"
 #define ERROR_TEXT_MAX 900 /* leaves room for the field in a status's message */
 
 static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
@@ -22,11 +23,15 @@ static enum diag_status build(struct diag_action *action, const struct diag_spec
     action->is_return = strcmp(spec->instrument.event, "return") == 0;
     status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, function,
                                  action->is_return, &action->value, err);
+    if (status == DIAG_OK && diag_aggregator_is_for(spec))
+        status = diag_aggregator_new(spec, action->sink, &action->aggregator, err);
     if (status != DIAG_OK)
         return status;
     action->needs = diag_expression_needs(action->value);
-    if (spec->instrument.tags == NULL)
+    if (spec->instrument.tags == NULL) {
+        action->is_elapsed = diag_expression_is_elapsed(action->value);
         return DIAG_OK;
+    }
     status = diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, function,
                                  action->is_return, &action->tags, err);
     if (status == DIAG_OK)
@@ -66,6 +71,7 @@ void diag_action_unref(struct diag_action *action) {
         return;
     diag_expression_free(action->value);
     diag_expression_free(action->tags);
+    diag_aggregator_free(action->aggregator);
     Py_XDECREF(action->code);
     free(action);
 }
@@ -80,10 +86,11 @@ void diag_action_stop(struct diag_action *action, enum diag_spec_state state, co
     action->sink->status_changed(action->sink->context);
 }
 
-static void emit(struct diag_action *action, const struct diag_wire_writer *writer) {
+static void emit(struct diag_action *action, const struct diag_wire_writer *writer, bool is_kept) {
     struct diag_bytes event = diag_bytes_make(writer->start, diag_wire_size(writer));
 
-    if (writer->has_overflowed || action->sink->emit(action->sink->context, event) != DIAG_OK)
+    if (writer->has_overflowed ||
+        action->sink->emit(action->sink->context, event, is_kept) != DIAG_OK)
         action->dropped++;
 }
 
@@ -110,7 +117,7 @@ static __attribute__((noinline)) void fail(struct diag_action *action, const cha
     action->errors++;
     begin(action, &writer, DIAG_EVENT_KIND_ERROR, now_unix_ns);
     diag_event_put_error(&writer, diag_bytes_from_text(text));
-    emit(action, &writer);
+    emit(action, &writer, true);
     snprintf(message, sizeof message, "%s: %s", field, text);
     diag_action_stop(action, DIAG_SPEC_STATE_FAILED, message);
 }
@@ -131,7 +138,41 @@ static __attribute__((noinline)) void encode_and_emit(struct diag_action *action
     if (!action->is_active)
         return;
     action->hits++;
-    emit(action, &writer);
+    emit(action, &writer, false);
+}
+
+/* Says once in the status that tag sets were lumped together. */
+static void count_added(struct diag_action *action, int dropped) {
+    action->hits++;
+    action->dropped += (uint64_t)dropped;
+    if (!diag_aggregator_has_overflowed(action->aggregator) || action->message[0] != '\0')
+        return;
+    snprintf(action->message, sizeof action->message, "%s", OVERFLOW_WARNING);
+    action->sink->status_changed(action->sink->context);
+}
+
+static __attribute__((noinline)) void aggregate(struct diag_action *action, PyObject *value,
+                                                PyObject *tags, uint64_t now_unix_ns) {
+    bool are_tags_to_blame;
+    int dropped = diag_aggregator_put(action->aggregator, value, tags, &action->is_active,
+                                      &are_tags_to_blame);
+
+    if (dropped < 0)
+        fail(action, are_tags_to_blame ? FIELD_TAGS : FIELD_VALUE, now_unix_ns);
+    else if (action->is_active)
+        count_added(action, dropped);
+}
+
+/* The instrument that is used most, without a Python object. */
+static void emit_elapsed(struct diag_action *action, const struct diag_call *call,
+                         uint64_t now_unix_ns) {
+    uint8_t event[DIAG_EVENT_PREFIX_MAX + DIAG_EVENT_SCALAR_MAX];
+    struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
+
+    begin(action, &writer, DIAG_EVENT_KIND_HIT, now_unix_ns);
+    diag_value_put_float(&writer, DIAG_EVENT_FIELD_VALUE, diag_call_elapsed_s(call));
+    action->hits++;
+    emit(action, &writer, false);
 }
 
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
@@ -142,6 +183,15 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
         return;
     if (action->expires_unix_ns != 0 && now_unix_ns >= action->expires_unix_ns) {
         diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
+        return;
+    }
+    if (action->is_elapsed && action->aggregator != NULL) {
+        count_added(action,
+                    diag_aggregator_put_number(action->aggregator, diag_call_elapsed_s(call)));
+        return;
+    }
+    if (action->is_elapsed) {
+        emit_elapsed(action, call, now_unix_ns);
         return;
     }
     value = diag_expression_evaluate(action->value, call);
@@ -159,7 +209,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
             return;
         }
     }
-    encode_and_emit(action, value, tags, now_unix_ns);
+    if (action->aggregator != NULL)
+        aggregate(action, value, tags, now_unix_ns);
+    else
+        encode_and_emit(action, value, tags, now_unix_ns);
     Py_DECREF(value);
     Py_XDECREF(tags);
 }

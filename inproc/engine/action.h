@@ -6,6 +6,7 @@
 #ifndef DIAG_INPROC_ENGINE_ACTION_H
 #define DIAG_INPROC_ENGINE_ACTION_H
 
+#include "inproc/engine/aggregator.h"
 #include "inproc/engine/engine.h"
 #include "inproc/engine/expression.h"
 #include "lib/event/event_encoder.h"
@@ -14,10 +15,12 @@ struct diag_action {
     size_t references;
     const struct diag_engine_sink *sink; /* valid while is_active */
     struct diag_expression *value;
-    struct diag_expression *tags; /* NULL: none */
-    PyCodeObject *code;           /* what the expressions were compiled for */
-    unsigned needs;               /* DIAG_EXPRESSION_NEEDS_* */
+    struct diag_expression *tags;       /* NULL: none */
+    struct diag_aggregator *aggregator; /* NULL: a log instrument */
+    PyCodeObject *code;                 /* what the expressions were compiled for */
+    unsigned needs;                     /* DIAG_EXPRESSION_NEEDS_* */
     bool is_return;
+    bool is_elapsed;    /* the value is `elapsed`, and there are no tags */
     bool is_active;     /* false: fires no more */
     bool is_unreported; /* the state changed on the hit path */
     uint64_t expires_unix_ns;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "inproc/engine/pycompat.h"
+#include "lib/base/clock.h"
 
 struct diag_call {
     PyObject *function;
@@ -29,6 +30,16 @@ struct diag_call {
 
 static inline Py_ssize_t diag_call_keyword_count(const struct diag_call *call) {
     return call->kwnames == NULL ? 0 : PyTuple_GET_SIZE(call->kwnames);
+}
+
+/* What the function took, in seconds, once it has returned. */
+static inline double diag_call_elapsed_s(const struct diag_call *call) {
+    /* a renewal of the scale in between may have set it back a little: see hit_clock.h */
+    uint64_t ns = call->end_monotonic_ns < call->start_monotonic_ns
+                      ? 0
+                      : call->end_monotonic_ns - call->start_monotonic_ns;
+
+    return (double)ns / (double)DIAG_NS_PER_S;
 }
 
 /* Index of the argument `name` of `code`, or -1. `hint` is tried first. */

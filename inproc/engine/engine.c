@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "inproc/engine/hit_clock.h"
 #include "inproc/engine/import_watch.h"
 #include "inproc/engine/spec_table.h"
 #include "inproc/engine/thread_state.h"
@@ -89,6 +90,7 @@ enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct dia
     engine = calloc(1, sizeof *engine);
     if (engine == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe engine");
+    diag_hit_clock_init();
     engine->sink = *sink;
     engine->table.sink = &engine->sink;
     engine->table.backend = backend;

@@ -17,14 +17,34 @@
 
 struct diag_engine;
 
+/* A running total: that of one spec and tag set. Each text is a piece of an encoded
+ * diagnose.v1.Aggregate, see lib/event/aggregate_encoder.h. */
+struct diag_engine_aggregate {
+    bool is_histogram;
+    bool is_overflow; /* the one of all tag sets that do not fit */
+    struct diag_bytes spec;
+    struct diag_bytes tags;
+    struct diag_bytes overflow; /* in place of the tags, where they do not fit */
+};
+
 struct diag_engine_sink {
     void *context;
     /* Takes one encoded diagnose.v1.Event; must not block, allocate or touch Python objects.
-     * Anything but DIAG_OK counts as dropped for the probe. */
-    enum diag_status (*emit)(void *context, struct diag_bytes event);
+     * Anything but DIAG_OK counts as dropped for the probe. `is_kept`: must not be dropped for want
+     * of room as long as there is any (an error is told once, a hit again and again). */
+    enum diag_status (*emit)(void *context, struct diag_bytes event, bool is_kept);
     /* A status has changed outside of diag_engine_apply and diag_engine_tick: an instrument
      * raised, a module was imported. Must not block. */
     void (*status_changed)(void *context);
+
+    /* Finds or makes a total. Anything but DIAG_OK counts as dropped for the probe. `is_overflow`:
+     * it is the overflow's. None of these three blocks, allocates or touches Python objects. */
+    enum diag_status (*aggregate_open)(void *context, const struct diag_engine_aggregate *which,
+                                       uint64_t *handle, bool *is_overflow);
+    /* Adds a finite number. DIAG_ERR_NOT_FOUND: the handle is stale, open again. */
+    enum diag_status (*aggregate_update)(void *context, uint64_t handle, double number);
+    /* The totals of this spec are complete. */
+    void (*aggregate_retire)(void *context, struct diag_bytes spec);
 };
 
 /* Refuses interpreters that the engine does not support, with the reason. The caller owns *out;

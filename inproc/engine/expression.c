@@ -344,6 +344,11 @@ unsigned diag_expression_needs(const struct diag_expression *expression) {
     return expression->needs;
 }
 
+bool diag_expression_is_elapsed(const struct diag_expression *expression) {
+    return expression->form == FORM_NAME && expression->unforeseen == NULL &&
+           expression->parameters[0].context == DIAG_CONTEXT_ELAPSED;
+}
+
 static PyObject *parameter_value(const struct diag_expression *expression,
                                  const struct parameter *parameter, const struct diag_call *call) {
     int index;

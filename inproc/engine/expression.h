@@ -37,6 +37,9 @@ DIAG_DEFINE_FREEP(diag_expression, struct diag_expression)
 
 unsigned diag_expression_needs(const struct diag_expression *expression);
 
+/* True if its value is diag_call_elapsed_s: no object need be made to know it. */
+bool diag_expression_is_elapsed(const struct diag_expression *expression);
+
 /* A new reference to the value. NULL with an exception: it raised. NULL without one: the call
  * itself did not give an argument that the expression uses. */
 PyObject *diag_expression_evaluate(const struct diag_expression *expression,

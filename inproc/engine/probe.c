@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inproc/engine/hit_clock.h"
 #include "inproc/engine/interrupt.h"
 #include "inproc/engine/thread_state.h"
-#include "lib/base/clock.h"
 
 /* Recursion levels that an instrument has when the target has used up its own. */
 #define RECURSION_CREDIT 64
@@ -91,16 +91,18 @@ static bool enter(struct diag_hook *hook, struct diag_call *call) {
     call->state = list;
     call->code = (PyCodeObject *)Py_NewRef((PyObject *)diag_py_code(call->function));
     call->result = NULL;
-    if (list->has_call || (list->needs & DIAG_EXPRESSION_NEEDS_START))
-        call->start_unix_ns = diag_clock_unix_ns();
+    if (list->has_call || list->needs != 0) {
+        call->start_monotonic_ns = diag_hit_clock_monotonic_ns();
+        call->start_unix_ns = diag_hit_clock_unix_ns(call->start_monotonic_ns);
+    }
     if (list->has_call)
         fire(list, call, false, call->start_unix_ns);
     if (!list->has_return) {
         call_done(call);
         return false;
     }
-    if (list->needs & DIAG_EXPRESSION_NEEDS_ELAPSED)
-        call->start_monotonic_ns = diag_clock_monotonic_ns();
+    if (list->has_call && (list->needs & DIAG_EXPRESSION_NEEDS_ELAPSED))
+        call->start_monotonic_ns = diag_hit_clock_monotonic_ns(); /* without what has fired */
     return true;
 }
 
@@ -146,9 +148,8 @@ static void leave_raised(struct action_list *list, struct diag_call *call) {
 static void leave(struct diag_call *call, PyObject *result) {
     struct action_list *list = call->state;
 
-    if (list->needs & DIAG_EXPRESSION_NEEDS_ELAPSED)
-        call->end_monotonic_ns = diag_clock_monotonic_ns();
-    call->end_unix_ns = diag_clock_unix_ns();
+    call->end_monotonic_ns = diag_hit_clock_monotonic_ns();
+    call->end_unix_ns = diag_hit_clock_unix_ns(call->end_monotonic_ns);
     call->result = result;
     if (result != NULL)
         fire(list, call, true, call->end_unix_ns);

@@ -114,7 +114,7 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
     case DIAG_CONTEXT_END:
         return seconds(call->end_unix_ns);
     case DIAG_CONTEXT_ELAPSED:
-        return seconds(call->end_monotonic_ns - call->start_monotonic_ns);
+        return PyFloat_FromDouble(diag_call_elapsed_s(call));
     case DIAG_CONTEXT_COUNT:
         break;
     }

@@ -180,6 +180,8 @@ static void retire(struct diag_spec_table *table, struct diag_spec_entry *old) {
     if (old->spec == NULL)
         return;
     disarm(table, old);
+    if (diag_aggregator_is_for(old->spec))
+        diag_aggregator_retire(old->spec, table->sink);
     if (find(table->entries, table->count, old->spec->id) == NULL) {
         set_state(old, DIAG_SPEC_STATE_REMOVED, NULL);
         diag_spec_entry_status(table, old, &table->removed[table->removed_count++]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* thread_state - what the hit path keeps per thread.
  *
- * The only mutable state outside of an engine besides the swapped type (backend_type_swap.c): a
- * hit must find it in a nanosecond, so it is thread-local in the static TLS block.
+ * The only mutable state outside of an engine besides the swapped type (backend_type_swap.c) and
+ * the scale of the clock (hit_clock.c): a hit must find it in a nanosecond, so it is thread-local
+ * in the static TLS block.
  *
  * Threading: each thread its own. Fork: diag_thread_state_reset in the child. */
 #ifndef DIAG_INPROC_ENGINE_THREAD_STATE_H

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/wire.h"
 
-#define NESTED_LENGTH_SIZE 3
-
 static enum diag_status read_varint(struct diag_wire_reader *reader, uint64_t *out) {
     uint64_t value = 0;
 
@@ -80,108 +78,14 @@ enum diag_status diag_wire_next(struct diag_wire_reader *reader, struct diag_wir
     return DIAG_OK;
 }
 
-static bool has_room(struct diag_wire_writer *writer, size_t size) {
-    if (DIAG_UNLIKELY(diag_wire_room(writer) < size)) {
-        writer->has_overflowed = true;
-        return false;
-    }
-    return true;
-}
-
-size_t diag_wire_varint_size(uint64_t value) {
-    size_t size = 1;
-
-    while (value >= 0x80) {
-        value >>= 7;
-        size++;
-    }
-    return size;
-}
-
-static void write_varint(struct diag_wire_writer *writer, uint64_t value) {
-    while (value >= 0x80) {
-        *writer->at++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-    }
-    *writer->at++ = (uint8_t)value;
-}
-
-static uint64_t tag_of(uint32_t number, enum diag_wire_type type) {
-    return (uint64_t)number << 3 | (uint64_t)type;
-}
-
-void diag_wire_put_varint(struct diag_wire_writer *writer, uint32_t number, uint64_t value) {
-    uint64_t tag = tag_of(number, DIAG_WIRE_VARINT);
-
-    if (!has_room(writer, diag_wire_varint_size(tag) + diag_wire_varint_size(value)))
-        return;
-    write_varint(writer, tag);
-    write_varint(writer, value);
-}
-
-void diag_wire_put_sint(struct diag_wire_writer *writer, uint32_t number, int64_t value) {
-    uint64_t sign = value < 0 ? UINT64_MAX : 0;
-
-    diag_wire_put_varint(writer, number, ((uint64_t)value << 1) ^ sign);
-}
-
-void diag_wire_put_fixed64(struct diag_wire_writer *writer, uint32_t number, uint64_t value) {
-    uint64_t tag = tag_of(number, DIAG_WIRE_FIXED64);
-
-    if (!has_room(writer, diag_wire_varint_size(tag) + 8))
-        return;
-    write_varint(writer, tag);
-    for (size_t i = 0; i < 8; i++)
-        *writer->at++ = (uint8_t)(value >> (8 * i));
-}
-
-void diag_wire_put_double(struct diag_wire_writer *writer, uint32_t number, double value) {
-    uint64_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    diag_wire_put_fixed64(writer, number, bits);
-}
-
 void diag_wire_put_bytes(struct diag_wire_writer *writer, uint32_t number,
                          struct diag_bytes value) {
-    uint64_t tag = tag_of(number, DIAG_WIRE_BYTES);
+    uint64_t tag = diag_wire_tag(number, DIAG_WIRE_BYTES);
 
-    if (!has_room(writer,
-                  diag_wire_varint_size(tag) + diag_wire_varint_size(value.size) + value.size))
+    if (!diag_wire_has_room(writer, diag_wire_varint_size(tag) + diag_wire_varint_size(value.size) +
+                                        value.size))
         return;
-    write_varint(writer, tag);
-    write_varint(writer, value.size);
+    diag_wire_write_varint(writer, tag);
+    diag_wire_write_varint(writer, value.size);
     diag_wire_put_raw(writer, value);
-}
-
-void diag_wire_put_raw(struct diag_wire_writer *writer, struct diag_bytes encoded) {
-    if (encoded.size == 0 || !has_room(writer, encoded.size))
-        return;
-    memcpy(writer->at, encoded.data, encoded.size);
-    writer->at += encoded.size;
-}
-
-size_t diag_wire_begin(struct diag_wire_writer *writer, uint32_t number) {
-    uint64_t tag = tag_of(number, DIAG_WIRE_BYTES);
-
-    if (!has_room(writer, diag_wire_varint_size(tag) + NESTED_LENGTH_SIZE))
-        return 0;
-    write_varint(writer, tag);
-    writer->at += NESTED_LENGTH_SIZE;
-    return diag_wire_size(writer);
-}
-
-void diag_wire_end(struct diag_wire_writer *writer, size_t mark) {
-    size_t length = diag_wire_size(writer) - mark;
-    uint8_t *at = writer->start + mark - NESTED_LENGTH_SIZE;
-
-    if (writer->has_overflowed)
-        return;
-    if (length > DIAG_WIRE_NESTED_MAX) {
-        writer->has_overflowed = true;
-        return;
-    }
-    at[0] = (uint8_t)(length | 0x80);
-    at[1] = (uint8_t)(length >> 7 | 0x80);
-    at[2] = (uint8_t)(length >> 14 & 0x7F);
 }

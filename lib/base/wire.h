@@ -9,11 +9,13 @@
 #ifndef DIAG_LIB_BASE_WIRE_H
 #define DIAG_LIB_BASE_WIRE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "lib/base/bytes.h"
+#include "lib/base/compiler.h"
 
 DIAG_DECLS_BEGIN
 
@@ -39,7 +41,9 @@ struct diag_wire_reader {
 };
 
 static inline struct diag_wire_reader diag_wire_reader_make(struct diag_bytes message) {
-    struct diag_wire_reader reader = {message.data, message.data + message.size};
+    /* nothing may be added to NULL, not even 0 */
+    struct diag_wire_reader reader = {message.data, message.size > 0 ? message.data + message.size
+                                                                     : message.data};
     return reader;
 }
 
@@ -56,6 +60,7 @@ static inline int64_t diag_wire_zigzag_decode(uint64_t value) {
 
 /* Nested messages longer than this overflow the writer. */
 #define DIAG_WIRE_NESTED_MAX ((1u << 21) - 1)
+#define DIAG_WIRE_NESTED_LENGTH_SIZE 3
 
 struct diag_wire_writer {
     uint8_t *start;
@@ -79,20 +84,111 @@ static inline size_t diag_wire_room(const struct diag_wire_writer *writer) {
     return writer->has_overflowed ? 0 : (size_t)(writer->end - writer->at);
 }
 
-/* The least bytes that hold `value` as a varint: 1 to 10. */
-size_t diag_wire_varint_size(uint64_t value);
+/* False: there is not as much, which is remembered. */
+static inline bool diag_wire_has_room(struct diag_wire_writer *writer, size_t size) {
+    if (DIAG_LIKELY(diag_wire_room(writer) >= size))
+        return true;
+    writer->has_overflowed = true;
+    return false;
+}
 
-void diag_wire_put_varint(struct diag_wire_writer *writer, uint32_t number, uint64_t value);
-void diag_wire_put_sint(struct diag_wire_writer *writer, uint32_t number, int64_t value);
-void diag_wire_put_fixed64(struct diag_wire_writer *writer, uint32_t number, uint64_t value);
-void diag_wire_put_double(struct diag_wire_writer *writer, uint32_t number, double value);
-void diag_wire_put_bytes(struct diag_wire_writer *writer, uint32_t number, struct diag_bytes value);
+/* The least bytes that hold `value` as a varint: 1 to 10. */
+static inline size_t diag_wire_varint_size(uint64_t value) {
+    size_t size = 1;
+
+    while (value >= 0x80) {
+        value >>= 7;
+        size++;
+    }
+    return size;
+}
+
+/* Room for it has been made sure of. */
+static inline void diag_wire_write_varint(struct diag_wire_writer *writer, uint64_t value) {
+    while (value >= 0x80) {
+        *writer->at++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *writer->at++ = (uint8_t)value;
+}
+
+static inline uint64_t diag_wire_tag(uint32_t number, enum diag_wire_type type) {
+    return (uint64_t)number << 3 | (uint64_t)type;
+}
+
+static inline void diag_wire_put_varint(struct diag_wire_writer *writer, uint32_t number,
+                                        uint64_t value) {
+    uint64_t tag = diag_wire_tag(number, DIAG_WIRE_VARINT);
+
+    if (!diag_wire_has_room(writer, diag_wire_varint_size(tag) + diag_wire_varint_size(value)))
+        return;
+    diag_wire_write_varint(writer, tag);
+    diag_wire_write_varint(writer, value);
+}
+
+static inline void diag_wire_put_sint(struct diag_wire_writer *writer, uint32_t number,
+                                      int64_t value) {
+    uint64_t sign = value < 0 ? UINT64_MAX : 0;
+
+    diag_wire_put_varint(writer, number, ((uint64_t)value << 1) ^ sign);
+}
+
+static inline void diag_wire_put_fixed64(struct diag_wire_writer *writer, uint32_t number,
+                                         uint64_t value) {
+    uint64_t tag = diag_wire_tag(number, DIAG_WIRE_FIXED64);
+
+    if (!diag_wire_has_room(writer, diag_wire_varint_size(tag) + 8))
+        return;
+    diag_wire_write_varint(writer, tag);
+    value = htole64(value);
+    memcpy(writer->at, &value, sizeof value);
+    writer->at += sizeof value;
+}
+
+static inline void diag_wire_put_double(struct diag_wire_writer *writer, uint32_t number,
+                                        double value) {
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    diag_wire_put_fixed64(writer, number, bits);
+}
+
 /* Bytes that are encoded already. */
-void diag_wire_put_raw(struct diag_wire_writer *writer, struct diag_bytes encoded);
+static inline void diag_wire_put_raw(struct diag_wire_writer *writer, struct diag_bytes encoded) {
+    if (encoded.size == 0 || !diag_wire_has_room(writer, encoded.size))
+        return;
+    memcpy(writer->at, encoded.data, encoded.size);
+    writer->at += encoded.size;
+}
+
+void diag_wire_put_bytes(struct diag_wire_writer *writer, uint32_t number, struct diag_bytes value);
 
 /* Opens a nested message; give what it returns to diag_wire_end. */
-size_t diag_wire_begin(struct diag_wire_writer *writer, uint32_t number);
-void diag_wire_end(struct diag_wire_writer *writer, size_t mark);
+static inline size_t diag_wire_begin(struct diag_wire_writer *writer, uint32_t number) {
+    uint64_t tag = diag_wire_tag(number, DIAG_WIRE_BYTES);
+
+    if (!diag_wire_has_room(writer, diag_wire_varint_size(tag) + DIAG_WIRE_NESTED_LENGTH_SIZE))
+        return 0;
+    diag_wire_write_varint(writer, tag);
+    writer->at += DIAG_WIRE_NESTED_LENGTH_SIZE;
+    return diag_wire_size(writer);
+}
+
+static inline void diag_wire_end(struct diag_wire_writer *writer, size_t mark) {
+    size_t length = diag_wire_size(writer) - mark;
+    uint8_t *at;
+
+    if (writer->has_overflowed)
+        return;
+    if (length > DIAG_WIRE_NESTED_MAX) {
+        writer->has_overflowed = true;
+        return;
+    }
+    at = writer->start + mark - DIAG_WIRE_NESTED_LENGTH_SIZE;
+    at[0] = (uint8_t)(length | 0x80);
+    at[1] = (uint8_t)(length >> 7 | 0x80);
+    at[2] = (uint8_t)(length >> 14 & 0x7F);
+}
 
 /* Takes back everything after `size` bytes, an overflow included. */
 static inline void diag_wire_rewind(struct diag_wire_writer *writer, size_t size) {

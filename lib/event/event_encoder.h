@@ -61,9 +61,19 @@ enum diag_event_kind {
 #define DIAG_EVENT_PREFIX_MAX 160
 size_t diag_event_prefix(uint8_t *prefix, const char *spec_id, uint64_t spec_revision);
 
+/* What an event without text, tags or containers takes behind its prefix, at most. */
+#define DIAG_EVENT_SCALAR_MAX 64
+
 /* Everything up to the value. */
-void diag_event_begin(struct diag_wire_writer *writer, struct diag_bytes prefix,
-                      enum diag_event_kind kind, uint64_t time_unix_ns, uint64_t thread_id);
+static inline void diag_event_begin(struct diag_wire_writer *writer, struct diag_bytes prefix,
+                                    enum diag_event_kind kind, uint64_t time_unix_ns,
+                                    uint64_t thread_id) {
+    diag_wire_put_raw(writer, prefix);
+    diag_wire_put_varint(writer, DIAG_EVENT_FIELD_KIND, kind);
+    diag_wire_put_fixed64(writer, DIAG_EVENT_FIELD_TIME_UNIX_NANOS, time_unix_ns);
+    diag_wire_put_varint(writer, DIAG_EVENT_FIELD_THREAD_ID, thread_id);
+}
+
 void diag_event_put_tag(struct diag_wire_writer *writer, struct diag_bytes key,
                         struct diag_bytes value);
 void diag_event_put_error(struct diag_wire_writer *writer, struct diag_bytes text);
@@ -72,8 +82,22 @@ void diag_event_put_error(struct diag_wire_writer *writer, struct diag_bytes tex
  * complete. Text must be UTF-8. */
 void diag_value_put_none(struct diag_wire_writer *writer, uint32_t number);
 void diag_value_put_bool(struct diag_wire_writer *writer, uint32_t number, bool value);
-void diag_value_put_int(struct diag_wire_writer *writer, uint32_t number, int64_t value);
-void diag_value_put_float(struct diag_wire_writer *writer, uint32_t number, double value);
+static inline void diag_value_put_int(struct diag_wire_writer *writer, uint32_t number,
+                                      int64_t value) {
+    size_t mark = diag_wire_begin(writer, number);
+
+    diag_wire_put_sint(writer, DIAG_VALUE_FIELD_INT, value);
+    diag_wire_end(writer, mark);
+}
+
+static inline void diag_value_put_float(struct diag_wire_writer *writer, uint32_t number,
+                                        double value) {
+    size_t mark = diag_wire_begin(writer, number);
+
+    diag_wire_put_double(writer, DIAG_VALUE_FIELD_FLOAT, value);
+    diag_wire_end(writer, mark);
+}
+
 void diag_value_put_str(struct diag_wire_writer *writer, uint32_t number, struct diag_bytes text,
                         uint64_t original_size);
 void diag_value_put_bytes(struct diag_wire_writer *writer, uint32_t number, struct diag_bytes data,

@@ -11,16 +11,31 @@
 enum record_kind {
     RECORD_ABSENT, /* reserved at most: no stamp of this lap */
     RECORD_BUSY,
-    RECORD_READY,
+    RECORD_EVENT,
+    RECORD_LOST,
+    RECORD_UNKNOWN, /* committed, of a type or size that we do not know */
     RECORD_PAD,
     RECORD_BAD, /* a stamp of this lap, and nonsense beside it */
 };
 
 struct record_view {
     enum record_kind kind;
-    uint64_t extent; /* BUSY, READY, PAD: bytes from this record to the next */
-    size_t size;     /* READY: of the payload */
+    uint64_t extent; /* all but ABSENT and BAD: bytes from this record to the next */
+    size_t size;     /* EVENT: of the payload */
 };
+
+/* `record` is READY, and its type is complete. */
+static enum record_kind kind_of_ready(const struct diag_shm_record *record, size_t size) {
+    /* relaxed: ordered by the state; atomic, as a hostile producer may still write it */
+    switch (__atomic_load_n(&record->type, __ATOMIC_RELAXED)) {
+    case DIAG_SHM_RECORD_EVENT:
+        return RECORD_EVENT;
+    case DIAG_SHM_RECORD_LOST:
+        return size == sizeof(struct diag_shm_lost) ? RECORD_LOST : RECORD_UNKNOWN;
+    default:
+        return RECORD_UNKNOWN;
+    }
+}
 
 /* What lies at `position`, given that `available` bytes are reserved from there. */
 static struct record_view look(const struct diag_segment *segment, uint64_t position,
@@ -55,7 +70,8 @@ static struct record_view look(const struct diag_segment *segment, uint64_t posi
             return view;
         view.extent = diag_ring_record_extent(view.size);
         if (view.extent <= available && view.extent <= to_end)
-            view.kind = state == DIAG_SHM_STATE_BUSY ? RECORD_BUSY : RECORD_READY;
+            view.kind =
+                state == DIAG_SHM_STATE_BUSY ? RECORD_BUSY : kind_of_ready(record, view.size);
         return view;
     default:
         return view;
@@ -78,11 +94,44 @@ static enum diag_status skip_to(struct diag_ring_reader *reader, uint64_t tail) 
     return DIAG_ERR_PROTOCOL;
 }
 
-static void take(struct diag_ring_reader *reader, struct record_view view, uint8_t *buffer,
-                 size_t *size) {
-    memcpy(buffer, diag_ring_record_at(reader->segment, reader->head) + 1, view.size);
+static const void *payload_at_head(const struct diag_ring_reader *reader) {
+    return diag_ring_record_at(reader->segment, reader->head) + 1;
+}
+
+static void take_event(struct diag_ring_reader *reader, struct record_view view, uint8_t *buffer,
+                       size_t *size) {
+    memcpy(buffer, payload_at_head(reader), view.size);
     *size = view.size;
     reader->head += view.extent;
+}
+
+/* `total` is what the producer says has been dropped so far: never more than its header says, and
+ * what has been told of already is not told again. */
+static uint64_t newly_dropped(struct diag_ring_reader *reader, uint64_t total) {
+    uint64_t dropped = total > reader->dropped_seen ? total - reader->dropped_seen : 0;
+
+    reader->dropped_seen += dropped;
+    return dropped;
+}
+
+/* relaxed: a counter on its own */
+static uint64_t load_dropped(const struct diag_ring_reader *reader) {
+    return __atomic_load_n(&reader->segment->header->dropped, __ATOMIC_RELAXED);
+}
+
+static void take_lost(struct diag_ring_reader *reader, struct record_view view) {
+    uint64_t limit = load_dropped(reader);
+    struct diag_shm_lost lost;
+
+    memcpy(&lost, payload_at_head(reader), sizeof lost);
+    reader->dropped_here +=
+        newly_dropped(reader, lost.dropped_total < limit ? lost.dropped_total : limit);
+    reader->head += view.extent;
+}
+
+static void skip(struct diag_ring_reader *reader, struct record_view view) {
+    reader->head += view.extent;
+    reader->torn++;
 }
 
 enum diag_status diag_ring_reader_init(struct diag_ring_reader *reader,
@@ -120,9 +169,15 @@ enum diag_status diag_ring_reader_next(struct diag_ring_reader *reader,
         case RECORD_ABSENT:
         case RECORD_BUSY:
             return DIAG_ERR_CLOSED;
-        case RECORD_READY:
-            take(reader, view, buffer, size);
+        case RECORD_EVENT:
+            take_event(reader, view, buffer, size);
             return DIAG_OK;
+        case RECORD_LOST:
+            take_lost(reader, view);
+            break;
+        case RECORD_UNKNOWN:
+            skip(reader, view);
+            break;
         case RECORD_PAD:
             reader->head += view.extent;
             break;
@@ -154,15 +209,18 @@ enum diag_status diag_ring_reader_salvage(struct diag_ring_reader *reader,
             return skip_to(reader, tail);
         view = look(reader->segment, reader->head, tail - reader->head);
         switch (view.kind) {
-        case RECORD_READY:
-            take(reader, view, buffer, size);
+        case RECORD_EVENT:
+            take_event(reader, view, buffer, size);
             return DIAG_OK;
+        case RECORD_LOST:
+            take_lost(reader, view);
+            break;
         case RECORD_PAD:
             reader->head += view.extent;
             break;
         case RECORD_BUSY: /* its owner died while it copied */
-            reader->head += view.extent;
-            reader->torn++;
+        case RECORD_UNKNOWN:
+            skip(reader, view);
             break;
         case RECORD_ABSENT: /* its owner died before the stamp, so its size is unknown */
         case RECORD_BAD:
@@ -203,14 +261,28 @@ void diag_ring_reader_end_sleep(struct diag_ring_reader *reader) {
     __atomic_store_n(&reader->segment->header->is_reader_sleeping, 0, __ATOMIC_RELAXED);
 }
 
-uint64_t diag_ring_reader_take_dropped(struct diag_ring_reader *reader) {
-    struct diag_shm_header *header = reader->segment->header;
-    /* relaxed: a counter on its own */
-    uint64_t dropped = __atomic_load_n(&header->dropped, __ATOMIC_RELAXED);
-    /* A counter that goes backwards is the producer's fault; begin again from there. */
-    uint64_t taken = dropped >= reader->dropped_seen ? dropped - reader->dropped_seen : 0;
+/* What the next sidecar need not tell of any more. */
+static void store_reported(const struct diag_ring_reader *reader) {
+    /* relaxed: nobody reads it while we run */
+    __atomic_store_n(&reader->segment->header->dropped_reported,
+                     reader->dropped_seen - reader->dropped_here, __ATOMIC_RELAXED);
+}
 
-    reader->dropped_seen = dropped;
-    __atomic_store_n(&header->dropped_reported, dropped, __ATOMIC_RELAXED);
+uint64_t diag_ring_reader_take_dropped_here(struct diag_ring_reader *reader) {
+    uint64_t taken = reader->dropped_here;
+
+    if (DIAG_LIKELY(taken == 0))
+        return 0;
+    reader->dropped_here = 0;
+    store_reported(reader);
+    return taken;
+}
+
+uint64_t diag_ring_reader_take_dropped(struct diag_ring_reader *reader) {
+    uint64_t taken = reader->dropped_here;
+
+    reader->dropped_here = 0;
+    taken += newly_dropped(reader, load_dropped(reader));
+    store_reported(reader);
     return taken;
 }

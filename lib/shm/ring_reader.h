@@ -20,6 +20,7 @@ struct diag_ring_reader {
     struct diag_segment *segment;
     uint64_t head;         /* ours; header->head only mirrors it */
     uint64_t dropped_seen; /* of header->dropped */
+    uint64_t dropped_here; /* of these, told by LOST records and not taken yet */
     uint64_t torn;         /* records lost because their writer died or garbled them */
 };
 
@@ -29,7 +30,8 @@ DIAG_MUST_CHECK enum diag_status diag_ring_reader_init(struct diag_ring_reader *
                                                        struct diag_segment *segment,
                                                        struct diag_error *err);
 
-/* Copies the next committed record into `buffer` and moves on.
+/* Copies the next committed event into `buffer` and moves on. LOST records on the way go to
+ * diag_ring_reader_take_dropped_here.
  * DIAG_ERR_CLOSED: nothing to read now (the ring is empty, or the next record is being written).
  * DIAG_ERR_PROTOCOL: the ring is corrupt; the reader has skipped to the tail and counted. */
 DIAG_MUST_CHECK enum diag_status diag_ring_reader_next(struct diag_ring_reader *reader,
@@ -50,7 +52,12 @@ void diag_ring_reader_release(struct diag_ring_reader *reader);
 bool diag_ring_reader_prepare_sleep(struct diag_ring_reader *reader);
 void diag_ring_reader_end_sleep(struct diag_ring_reader *reader);
 
-/* Events that the producer dropped since the last call, by its own counter. */
+/* Events that were dropped between the event that was read last and the one before it. Each is
+ * told of once, by this function or the next. */
+uint64_t diag_ring_reader_take_dropped_here(struct diag_ring_reader *reader);
+
+/* All that were dropped and not told of yet, by the producer's own counter. When there is nothing
+ * more to read, this is what was dropped since the last event. */
 uint64_t diag_ring_reader_take_dropped(struct diag_ring_reader *reader);
 
 DIAG_DECLS_END

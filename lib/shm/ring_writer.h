@@ -17,11 +17,17 @@ struct diag_ring_writer {
     int wake_fd; /* eventfd of the reader, or -1 */
 };
 
-/* Copies `record` (1 to DIAG_SHM_RECORD_MAX bytes) into the ring. Never blocks, never allocates;
- * no system call unless the reader sleeps. DIAG_ERR_FULL: nothing written, counted as dropped.
- * DIAG_ERR_INVALID: the size is out of range. */
+/* Copies `event` (1 to DIAG_SHM_RECORD_MAX bytes) into the ring, behind a LOST record if events
+ * were dropped since the last one. Never blocks, never allocates; no system call unless the
+ * reader sleeps. DIAG_ERR_FULL: nothing written, counted as dropped. DIAG_ERR_INVALID: the size is
+ * out of range. */
 DIAG_MUST_CHECK enum diag_status diag_ring_writer_put(struct diag_ring_writer *writer,
-                                                      struct diag_bytes record);
+                                                      struct diag_bytes event);
+
+/* The same for an event that must not be dropped (an error): it may use the part of the ring that
+ * is kept from ordinary events. */
+DIAG_MUST_CHECK enum diag_status diag_ring_writer_put_kept(struct diag_ring_writer *writer,
+                                                           struct diag_bytes event);
 
 DIAG_DECLS_END
 

@@ -29,6 +29,10 @@ static enum diag_status make_memfd(const char *name, int *fd, struct diag_error 
     return DIAG_OK;
 }
 
+static uint64_t segment_size(uint64_t ring_size) {
+    return DIAG_SHM_HEADER_SIZE + ring_size + DIAG_SHM_AGGREGATE_REGION_SIZE;
+}
+
 /* An ordinary memfd (huge pages would fault where none are left) with at least these seals. */
 static enum diag_status check_memfd(int fd, int wanted_seals, uint64_t *size,
                                     struct diag_error *err) {
@@ -51,7 +55,7 @@ static enum diag_status check_memfd(int fd, int wanted_seals, uint64_t *size,
 
 static enum diag_status map_segment(int fd, uint64_t ring_size, struct diag_segment *out,
                                     struct diag_error *err) {
-    size_t size = DIAG_SHM_HEADER_SIZE + (size_t)ring_size;
+    size_t size = (size_t)segment_size(ring_size);
     void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 
     if (address == MAP_FAILED)
@@ -60,6 +64,7 @@ static enum diag_status map_segment(int fd, uint64_t ring_size, struct diag_segm
         .header = address,
         .ring = (uint8_t *)address + DIAG_SHM_HEADER_SIZE,
         .ring_size = ring_size,
+        .aggregates = (uint8_t *)address + DIAG_SHM_HEADER_SIZE + ring_size,
         .mapped_size = size,
         .fd = fd,
     };
@@ -84,9 +89,9 @@ enum diag_status diag_segment_create(const char *process_uid, uint64_t ring_size
     if (status != DIAG_OK)
         return status;
     /* Not ftruncate: a lack of memory shall show here, not as SIGBUS in the application. */
-    if (fallocate(fd, 0, 0, DIAG_SHM_HEADER_SIZE + (off_t)ring_size) != 0)
+    if (fallocate(fd, 0, 0, (off_t)segment_size(ring_size)) != 0)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "segment of %llu bytes",
-                              (unsigned long long)(DIAG_SHM_HEADER_SIZE + ring_size));
+                              (unsigned long long)segment_size(ring_size));
     if (fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS) != 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "seals of a segment");
     status = map_segment(fd, ring_size, &segment, err);
@@ -98,6 +103,8 @@ enum diag_status diag_segment_create(const char *process_uid, uint64_t ring_size
     segment.header->header_size = DIAG_SHM_HEADER_SIZE;
     segment.header->ring_offset = DIAG_SHM_HEADER_SIZE;
     segment.header->ring_size = ring_size;
+    segment.header->aggregate_offset = DIAG_SHM_HEADER_SIZE + ring_size;
+    segment.header->aggregate_size = DIAG_SHM_AGGREGATE_REGION_SIZE;
     memcpy(segment.header->process_uid, process_uid, DIAG_UID_SIZE);
     segment.fd = DIAG_TAKE_FD(fd);
     *out = segment;
@@ -123,7 +130,15 @@ static enum diag_status check_header(const struct diag_shm_header *header, uint6
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
                               "segment.ring_size %llu is not a power of two within the limits",
                               (unsigned long long)header->ring_size);
-    if (DIAG_SHM_HEADER_SIZE + header->ring_size != file_size)
+    if (header->aggregate_offset != DIAG_SHM_HEADER_SIZE + header->ring_size)
+        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
+                              "segment.aggregate_offset is %llu, not the ring's end",
+                              (unsigned long long)header->aggregate_offset);
+    if (header->aggregate_size != DIAG_SHM_AGGREGATE_REGION_SIZE)
+        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "segment.aggregate_size is %llu, not %llu",
+                              (unsigned long long)header->aggregate_size,
+                              (unsigned long long)DIAG_SHM_AGGREGATE_REGION_SIZE);
+    if (segment_size(header->ring_size) != file_size)
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
                               "segment.ring_size %llu does not fit a file of %llu bytes",
                               (unsigned long long)header->ring_size, (unsigned long long)file_size);
@@ -144,8 +159,7 @@ enum diag_status diag_segment_adopt(int fd, struct diag_segment *out, struct dia
     status = check_memfd(owned_fd, SEGMENT_SEALS, &size, err);
     if (status != DIAG_OK)
         return status;
-    if (size < DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MIN ||
-        size > DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MAX)
+    if (size < segment_size(DIAG_SHM_RING_SIZE_MIN) || size > segment_size(DIAG_SHM_RING_SIZE_MAX))
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "segment has %llu bytes",
                               (unsigned long long)size);
     if (pread(owned_fd, &header, sizeof header, 0) != (ssize_t)sizeof header)

@@ -17,8 +17,9 @@ DIAG_DECLS_BEGIN
 
 struct diag_segment {
     struct diag_shm_header *header;
-    uint8_t *ring;      /* ring_size bytes */
-    uint64_t ring_size; /* checked copy; never read it from the header again */
+    uint8_t *ring;       /* ring_size bytes */
+    uint64_t ring_size;  /* checked copy; never read it from the header again */
+    uint8_t *aggregates; /* DIAG_SHM_AGGREGATE_REGION_SIZE bytes */
     size_t mapped_size;
     int fd;
 };

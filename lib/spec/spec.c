@@ -113,15 +113,15 @@ static enum diag_status check_one_of(const char *field, const char *text,
 
 static enum diag_status check_instrument(const struct diag_instrument *instrument,
                                          struct diag_error *err) {
-    static const char *const types[] = {"log"};
+    static const char *const types[] = {"log", "incr", "hist"};
     static const char *const events[] = {"call", "return"};
     enum diag_status status;
 
     status = check_length("instrument.type", instrument->type, DIAG_SPEC_NAME_MAX, err);
     if (status != DIAG_OK)
         return status;
-    status = check_one_of("instrument.type", instrument->type, types, DIAG_ARRAY_SIZE(types), "log",
-                          err);
+    status = check_one_of("instrument.type", instrument->type, types, DIAG_ARRAY_SIZE(types),
+                          "log, incr, hist", err);
     if (status != DIAG_OK)
         return status;
     status = check_length("instrument.name", instrument->name, DIAG_SPEC_NAME_MAX, err);

@@ -30,7 +30,7 @@ struct diag_label {
 };
 
 struct diag_instrument {
-    char *type;  /* "log" */
+    char *type;  /* "log", "incr" or "hist" */
     char *name;  /* never empty: the spec's id by default */
     char *value; /* Python expression */
     char *event; /* "call" or "return" */

@@ -4,7 +4,7 @@ import time
 import unittest
 
 import samples
-from support import EngineTest, Repr
+from support import EngineTest, Repr, to_python
 
 
 def as_list(call):
@@ -120,12 +120,43 @@ class ContextTest(EngineTest):
         after = time.time()
         (event,) = self.events()
         start, end, now, elapsed = (item for item in event.value.list.items)
-        self.assertTrue(before - 1e-6 <= start.float <= end.float <= after + 1e-6)
-        self.assertTrue(0 <= elapsed.float <= after - before + 1e-6)
-        self.assertTrue(before - 1e-6 <= event.time_unix_nanos / 1e9 <= after + 1e-6)
+        self.assertTrue(before - 2e-5 <= start.float <= end.float <= after + 2e-5)
+        self.assertTrue(0 <= elapsed.float <= after - before + 2e-5)
+        self.assertTrue(before - 2e-5 <= event.time_unix_nanos / 1e9 <= after + 2e-5)
         expected = datetime.datetime.utcfromtimestamp(start.float)
         self.assertLess(abs(datetime.datetime.fromisoformat(now.str) - expected),
                         datetime.timedelta(milliseconds=1))
+
+    def test_clocks_agree_with_the_system_all_along(self):
+        """Before and after the processor's counter has been measured, and across pauses."""
+        self.apply({"target": "samples.plain", "value": "[start, end, elapsed]"},
+                   {"target": "samples.required", "value": "elapsed"})
+        begin = time.monotonic()
+        while time.monotonic() - begin < 0.5:
+            before, before_ns = time.time(), time.perf_counter_ns()
+            samples.plain(1)
+            samples.required(1, 2)
+            after, took = time.time(), (time.perf_counter_ns() - before_ns) / 1e9
+            (start, end, elapsed), direct = self.values_and_check_times(before, after)
+            self.assertTrue(before - 2e-5 <= start <= end + 1e-6 <= after + 2e-5)
+            self.assertTrue(0 <= elapsed <= took + 2e-5)
+            self.assertTrue(0 <= direct <= took + 2e-5)
+            time.sleep(0.15 if time.monotonic() - begin > 0.3 else 0)
+
+    def test_elapsed_is_what_the_call_took(self):
+        self.arm("samples.slow", "elapsed")
+        for seconds in (0.001, 0.03, 0.15):
+            begin_ns = time.perf_counter_ns()
+            samples.slow(seconds)
+            took = (time.perf_counter_ns() - begin_ns) / 1e9
+            (elapsed,) = self.values()
+            self.assertTrue(seconds - 2e-5 <= elapsed <= took + 2e-5, (seconds, elapsed, took))
+
+    def values_and_check_times(self, before, after):
+        events = self.events()
+        for event in events:
+            self.assertTrue(before - 2e-5 <= event.time_unix_nanos / 1e9 <= after + 2e-5)
+        return [to_python(event.value) for event in events]
 
     def test_frame_without_a_python_caller(self):
         self.arm("samples.plain", "frame.f_back.f_code.co_name")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* engine_testing - an extension module that drives one engine from Python tests; events go into a
- * list. */
+ * list, aggregates into a segment. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -10,6 +10,8 @@
 #include "inproc/engine/engine.h"
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
+#include "lib/shm/aggregate_reader.h"
+#include "lib/shm/aggregate_writer.h"
 
 struct recorder {
     struct diag_engine *engine;
@@ -17,15 +19,18 @@ struct recorder {
     size_t event_count, capacity;
     size_t event_limit; /* further ones are refused, as by a full ring; 0: none */
     unsigned long status_changes;
+    struct diag_segment segment;
+    struct diag_aggregate_writer writer;
+    struct diag_aggregate_reader reader;
 };
 
 static struct recorder recorder;
 
-static enum diag_status emit(void *context, struct diag_bytes event) {
+static enum diag_status emit(void *context, struct diag_bytes event, bool is_kept) {
     struct recorder *to = context;
     uint8_t *copy;
 
-    if (to->event_limit != 0 && to->event_count >= to->event_limit)
+    if (!is_kept && to->event_limit != 0 && to->event_count >= to->event_limit)
         return DIAG_ERR_FULL;
     if (to->event_count == to->capacity) {
         size_t capacity = to->capacity == 0 ? 64 : to->capacity * 2;
@@ -48,17 +53,39 @@ static void status_changed(void *context) {
     ((struct recorder *)context)->status_changes++;
 }
 
+static enum diag_status aggregate_open(void *context, const struct diag_engine_aggregate *which,
+                                       uint64_t *handle, bool *is_overflow) {
+    struct diag_aggregate_key key = {which->spec, which->tags, which->overflow, which->is_overflow};
+
+    return diag_aggregate_writer_open(&((struct recorder *)context)->writer, which->is_histogram,
+                                      &key, handle, is_overflow);
+}
+
+static enum diag_status aggregate_update(void *context, uint64_t handle, double number) {
+    return diag_aggregate_writer_update(&((struct recorder *)context)->writer, handle, number);
+}
+
+static void aggregate_retire(void *context, struct diag_bytes spec) {
+    diag_aggregate_writer_retire(&((struct recorder *)context)->writer, spec);
+}
+
 static PyObject *raise(const struct diag_error *error) {
     PyErr_SetString(PyExc_RuntimeError, error->message);
     return NULL;
 }
 
 static PyObject *start(PyObject *self, PyObject *unused) {
-    struct diag_engine_sink sink = {&recorder, emit, status_changed};
+    struct diag_engine_sink sink = {
+        &recorder, emit, status_changed, aggregate_open, aggregate_update, aggregate_retire};
     struct diag_error error;
 
     (void)self;
     (void)unused;
+    if (diag_segment_create("0123456789abcdef0123456789abcdef", DIAG_SHM_RING_SIZE_MIN,
+                            &recorder.segment, &error) != DIAG_OK)
+        return raise(&error);
+    diag_aggregate_writer_init(&recorder.writer, &recorder.segment);
+    diag_aggregate_reader_init(&recorder.reader, &recorder.segment);
     if (diag_engine_new(&sink, &recorder.engine, &error) != DIAG_OK)
         return raise(&error);
     Py_RETURN_NONE;
@@ -69,6 +96,8 @@ static PyObject *stop(PyObject *self, PyObject *unused) {
     (void)unused;
     diag_engine_free(recorder.engine);
     recorder.engine = NULL;
+    diag_aggregate_writer_done(&recorder.writer);
+    diag_segment_done(&recorder.segment);
     Py_RETURN_NONE;
 }
 
@@ -166,6 +195,37 @@ static PyObject *take_events(PyObject *self, PyObject *unused) {
     return list;
 }
 
+/* What has changed since the last call: (key, is_histogram, sum, count, is_final). */
+static PyObject *take_aggregates(PyObject *self, PyObject *unused) {
+    PyObject *list = PyList_New(0);
+
+    (void)self;
+    (void)unused;
+    for (uint32_t slot = 0; slot < DIAG_SHM_AGGREGATES; slot++) {
+        struct diag_aggregate_value value;
+        PyObject *item;
+
+        if (diag_aggregate_reader_read(&recorder.reader, slot, false, &value) != DIAG_OK)
+            continue;
+        diag_aggregate_reader_accept(&recorder.reader, &value);
+        item = Py_BuildValue("(y#OdKO)", (const char *)value.key, (Py_ssize_t)value.key_size,
+                             value.is_histogram ? Py_True : Py_False, value.sum,
+                             (unsigned long long)value.count, value.is_final ? Py_True : Py_False);
+        PyList_Append(list, item);
+        Py_DECREF(item);
+    }
+    return list;
+}
+
+/* As when a new sidecar hands out a new segment; `False`: there is none. */
+static PyObject *renew_segment(PyObject *self, PyObject *has_one) {
+    (void)self;
+    diag_aggregate_writer_done(&recorder.writer);
+    if (has_one == Py_True)
+        diag_aggregate_writer_init(&recorder.writer, &recorder.segment);
+    Py_RETURN_NONE;
+}
+
 static PyObject *limit_events(PyObject *self, PyObject *limit) {
     (void)self;
     recorder.event_limit = PyLong_AsSize_t(limit);
@@ -198,6 +258,8 @@ static PyMethodDef methods[] = {
     {"tick", tick, METH_VARARGS, NULL},
     {"statuses", statuses, METH_NOARGS, NULL},
     {"take_events", take_events, METH_NOARGS, NULL},
+    {"take_aggregates", take_aggregates, METH_NOARGS, NULL},
+    {"renew_segment", renew_segment, METH_O, NULL},
     {"limit_events", limit_events, METH_O, NULL},
     {"status_changes", status_changes, METH_NOARGS, NULL},
     {"next_expiry", next_expiry, METH_NOARGS, NULL},

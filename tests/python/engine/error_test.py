@@ -55,7 +55,7 @@ class ErrorTest(EngineTest):
         self.assert_restored(samples.plain)
 
     def test_wrong_instruments(self):
-        self.apply({"target": "samples.plain", "type": "hist"})
+        self.apply({"target": "samples.plain", "type": "gauge"})
         self.assertEqual(self.state(), "FAILED")
         self.assertIn("instrument.type", self.status()["message"])
         self.apply({"target": "samples.plain", "event": "end"})
@@ -105,6 +105,17 @@ class ErrorTest(EngineTest):
         for _ in range(5):
             samples.plain(1)
         self.assertEqual((self.status()["hits"], self.status()["dropped"]), (5, 3))
+
+    def test_errors_are_told_though_the_ring_is_full(self):
+        self.apply({"id": "spec-1", "target": "samples.plain", "value": "result"},
+                   {"id": "spec-2", "target": "samples.plain", "value": "nope"})
+        engine_testing.limit_events(1)
+        for _ in range(3):
+            samples.plain(1)
+        self.assertEqual(self.status("spec-1")["dropped"], 2)
+        self.assertEqual(self.status("spec-2")["dropped"], 0)
+        self.assertEqual([event.kind for event in self.events() if event.spec_id == "spec-2"],
+                         [2])
 
 
 class TargetRaisesTest(EngineTest):

@@ -2,6 +2,7 @@
 """Targets of every kind."""
 import functools
 import pprint as _pprint
+import time
 
 
 def plain(a, b=2):
@@ -10,6 +11,10 @@ def plain(a, b=2):
 
 def everything(a, b=2, /, c=3, *rest, d=4, **extra):
     return (a, b, c, rest, d, extra)
+
+
+def slow(seconds):
+    time.sleep(seconds)
 
 
 def required(a, b):

@@ -7,15 +7,16 @@ import engine_testing
 from google.protobuf import descriptor_pb2, message_factory
 
 
-def _event_class():
+def _classes():
     files = descriptor_pb2.FileDescriptorSet()
     path = os.path.join(os.path.dirname(engine_testing.__file__), "event.desc")
     with open(path, "rb") as file:
         files.ParseFromString(file.read())
-    return message_factory.GetMessages(files.file)["diagnose.v1.Event"]
+    messages = message_factory.GetMessages(files.file)
+    return messages["diagnose.v1.Event"], messages["diagnose.v1.Aggregate"]
 
 
-Event = _event_class()
+Event, Aggregate = _classes()
 
 
 class Repr:
@@ -83,6 +84,16 @@ class EngineTest(unittest.TestCase):
         for event in events:
             self.assertEqual(event.kind, Event.KIND_HIT, event.error)
         return [to_python(event.value) for event in events]
+
+    def aggregates(self):
+        """What has changed: {(spec_id, tags): (sum, count)}, tags as "a=1,b=2"."""
+        changed = {}
+        for key, _, total, count, _ in engine_testing.take_aggregates():
+            key = Aggregate.FromString(key)
+            tags = ",".join(f"{tag.key}={tag.value}" for tag in key.tags)
+            self.assertNotIn((key.spec_id, tags), changed)
+            changed[key.spec_id, tags] = (total, count)
+        return changed
 
     def assert_restored(self, *functions):
         for function in functions:

@@ -70,6 +70,34 @@ TEST_F(EventBatchTest, TakesOutWhatMatches) {
     diag_message_builder_done(&builder);
 }
 
+std::string make_aggregate(const std::string &id) {
+    return field(1, id) + field(7, field(1, "region") + field(2, "eu")) + field(8, "\x10\x05");
+}
+
+TEST_F(EventBatchTest, AggregatesAreCheckedCountedAndFiltered) {
+    std::string event = field(3, make_event("b"));
+    std::string a = field(5, make_aggregate("a")), b = field(5, make_aggregate("b"));
+    std::string head = make_batch(uid_of(1), {});
+    std::string encoded = head + a + event + b + a;
+    diag_message_builder builder = {};
+
+    ASSERT_EQ(DIAG_OK, diag_event_batch_read(bytes_of(encoded), &batch_, &err_)) << err_.message;
+    EXPECT_EQ(1u, batch_.event_count);
+    EXPECT_EQ(3u, batch_.aggregate_count);
+    EXPECT_EQ(4u, diag_event_batch_item_count(&batch_));
+    want("b");
+    EXPECT_EQ(2u, diag_event_batch_match(&batch_, &ids_));
+    diag_event_batch_filter(&batch_, &ids_, &builder, 1);
+    EXPECT_EQ(field(1, head + event + b), text_of(diag_message_builder_bytes(&builder)));
+    diag_message_builder_done(&builder);
+    for (const std::string &bad :
+         {field(5, field(1, "a")), field(5, ""), std::string("\x28\x01")}) {
+        EXPECT_EQ(DIAG_ERR_PROTOCOL,
+                  diag_event_batch_read(bytes_of(head + a + bad), &batch_, &err_));
+        EXPECT_NE(nullptr, strstr(err_.message, "aggregates")) << err_.message;
+    }
+}
+
 TEST_F(EventBatchTest, IdsMatchAsAWhole) {
     std::string encoded = make_batch(
         uid_of(1), {make_event("ab"), make_event("abcd"), make_event(std::string(200, 'a'))});

@@ -181,10 +181,15 @@ enum diag_status processes(void *, struct diag_bytes, struct diag_rpc_message **
     process.host = text("web-1");
     process.sidecar_uid = text("0123456789abcdef0123456789abcdef");
     process.status = &status;
-    Diagnose__V1__FleetProcess *all[] = {&process};
+    Diagnose__V1__ProcessStatus no_room = DIAGNOSE__V1__PROCESS_STATUS__INIT;
+    no_room.process = &info;
+    no_room.refused = text("no room");
+    Diagnose__V1__FleetProcess refused = process;
+    refused.status = &no_room;
+    Diagnose__V1__FleetProcess *all[] = {&process, &refused};
     Diagnose__V1__ListProcessesResponse answer = DIAGNOSE__V1__LIST_PROCESSES_RESPONSE__INIT;
     answer.processes = all;
-    answer.n_processes = 1;
+    answer.n_processes = 2;
     *response = diag_rpc_message_pack(&answer.base);
     return DIAG_OK;
 }
@@ -398,8 +403,11 @@ TEST_F(Command, DescribesASpec) {
 TEST_F(Command, GetsProcesses) {
     serve();
     EXPECT_EQ(run(diag_command_get_processes), 0);
-    EXPECT_EQ(out_, "HOST    PID    PYTHON   SPECS   LOST   SIDECAR    COMMAND\n"
-                    "web-1   4711   3.11.2   1/2     3      01234567   gunicorn shop.app\n");
+    EXPECT_EQ(out_, "HOST    PID    PYTHON   SPECS   LOST   SIDECAR    STATE              COMMAND\n"
+                    "web-1   4711   3.11.2   1/2     3      01234567   Connected          gunicorn "
+                    "shop.app\n"
+                    "web-1   4711   3.11.2   0/0     0      01234567   Refused: no room   gunicorn "
+                    "shop.app\n");
 }
 
 TEST_F(Command, DeletesTheOthersToo) {

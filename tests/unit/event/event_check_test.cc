@@ -49,6 +49,7 @@ TEST(EventCheck, Table) {
         {"empty", "", DIAG_ERR_PROTOCOL},
         {"id not first", std::string("\x10\x01\x0a\x01x", 5), DIAG_ERR_PROTOCOL},
         {"empty id", std::string("\x0a\x00", 2), DIAG_ERR_PROTOCOL},
+        {"value twice", std::string("\x0a\x01s\x32\x00\x32\x00", 7), DIAG_ERR_PROTOCOL},
         {"id of wrong type", std::string("\x08\x01", 2), DIAG_ERR_PROTOCOL},
         {"id not UTF-8", "\x0a\x01\xff", DIAG_ERR_PROTOCOL},
         {"str", encode([](struct diag_wire_writer *w) {

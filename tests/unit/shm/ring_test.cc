@@ -73,9 +73,9 @@ TEST_F(Ring, StatusNames) {
 TEST_F(Ring, GoldenRecord) {
     ASSERT_EQ(Put("first"), DIAG_OK);
     ASSERT_EQ(Put("0123456789abcdef0"), DIAG_OK);
-    const unsigned char first[] = {5, 0, 0, 2, 0, 0,   0,   0,   0,   0,  0,
+    const unsigned char first[] = {5, 0, 0, 2, 0, 0,   0,   0,   1,   0,  0,
                                    0, 0, 0, 0, 0, 'f', 'i', 'r', 's', 't'};
-    const unsigned char second[] = {17, 0, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '0', '1'};
+    const unsigned char second[] = {17, 0, 0, 2, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, '0', '1'};
     EXPECT_EQ(memcmp(segment.ring, first, sizeof first), 0);
     EXPECT_EQ(memcmp(segment.ring + 32, second, sizeof second), 0);
     EXPECT_EQ(segment.header->tail, 32u + 48u);
@@ -124,7 +124,7 @@ TEST_F(Ring, FullDropsAndCounts) {
     size_t stored = 0, extra = 3;
     while (Put(std::string(1000, 'x')) == DIAG_OK)
         stored++;
-    EXPECT_EQ(stored, kRing / 1024);
+    EXPECT_EQ(stored, kRing / 16 * 15 / 1024) << "the rest is kept";
     for (size_t i = 1; i < extra; i++)
         EXPECT_EQ(Put("x"), DIAG_ERR_FULL);
     EXPECT_EQ(diag_ring_reader_take_dropped(&reader), extra);
@@ -135,8 +135,143 @@ TEST_F(Ring, FullDropsAndCounts) {
     EXPECT_EQ(Put("x"), DIAG_OK);
 }
 
+TEST_F(Ring, GoldenLost) {
+    segment.header->dropped = 0x0102;
+    ASSERT_EQ(Put("x"), DIAG_OK);
+    const unsigned char lost[] = {8, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
+                                  2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    const unsigned char event[] = {1, 0, 0, 2, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'x'};
+    EXPECT_EQ(memcmp(segment.ring, lost, sizeof lost), 0);
+    EXPECT_EQ(memcmp(segment.ring + 32, event, sizeof event), 0);
+    EXPECT_EQ(segment.header->tail, 64u);
+    EXPECT_EQ(segment.header->dropped_told, 0x0102u);
+}
+
+TEST_F(Ring, LostSaysWhere) {
+    while (Put(std::string(1000, 'x')) == DIAG_OK)
+        continue;
+    EXPECT_EQ(Put(std::string(1000, 'x')), DIAG_ERR_FULL);
+    for (uint64_t i = 0; i < 60; i++) {
+        ASSERT_EQ(Next().size(), 1000u);
+        EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u);
+    }
+    diag_ring_reader_release(&reader);
+    ASSERT_EQ(Put("after"), DIAG_OK);
+    ASSERT_EQ(Put("later"), DIAG_OK);
+    segment.header->dropped += 3; /* after these two */
+    EXPECT_EQ(Next(), "after");
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 2u);
+    EXPECT_EQ(segment.header->dropped_reported, 2u);
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u);
+    EXPECT_EQ(Next(), "later");
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u) << "told once";
+    EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 3u);
+    ASSERT_EQ(Put("last"), DIAG_OK);
+    EXPECT_EQ(Next(), "last");
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u) << "taken from the header already";
+    EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 0u);
+}
+
+TEST_F(Ring, LossesThatNobodyTookGoToTheSuccessor) {
+    segment.header->dropped = 5;
+    ASSERT_EQ(Put("x"), DIAG_OK);
+    EXPECT_EQ(Next(), "x");
+    diag_ring_reader_release(&reader); /* and ends, with five drops not reported */
+    diag_ring_reader next;
+    ASSERT_EQ(diag_ring_reader_init(&next, &segment, nullptr), DIAG_OK);
+    EXPECT_EQ(diag_ring_reader_take_dropped(&next), 5u);
+}
+
+TEST_F(Ring, LostIsNotBelieved) {
+    struct {
+        uint64_t total, dropped, expected;
+    } const cases[] = {{1000, 3, 3}, {2, 3, 2}, {0, 3, 0}, {UINT64_MAX, 0, 0}};
+    for (auto &c : cases) {
+        TearDown();
+        SetUp();
+        segment.header->dropped = 1;
+        ASSERT_EQ(Put("x"), DIAG_OK);
+        segment.header->dropped = c.dropped;
+        memcpy(At(0) + 1, &c.total, sizeof c.total);
+        EXPECT_EQ(Next(), "x");
+        EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), c.expected);
+        EXPECT_EQ(diag_ring_reader_take_dropped(&reader), c.dropped - c.expected);
+    }
+}
+
+TEST_F(Ring, UnknownTypesAreSkippedAndCounted) {
+    for (bool is_dead : {false, true}) {
+        TearDown();
+        SetUp();
+        segment.header->dropped = 1;
+        ASSERT_EQ(Put("one"), DIAG_OK);
+        ASSERT_EQ(Put("two"), DIAG_OK);
+        At(0)->size_and_state = 7 | DIAG_SHM_STATE_READY; /* a LOST of another size */
+        At(32)->type = 3;
+        EXPECT_EQ(is_dead ? Salvage() : Next(), "two");
+        EXPECT_EQ(reader.torn, 2u);
+        EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 1u);
+    }
+}
+
+/* A full ring takes what must not be dropped, up to its kept part. */
+TEST_F(Ring, KeptPart) {
+    const std::string error(1000, 'e');
+    auto put_kept = [&] {
+        return diag_ring_writer_put_kept(&writer, diag_bytes_make(error.data(), error.size()));
+    };
+    while (Put(std::string(1000, 'x')) == DIAG_OK)
+        continue;
+    for (int i = 0; i < 3; i++)
+        ASSERT_EQ(put_kept(), DIAG_OK);
+    EXPECT_EQ(Put("x"), DIAG_ERR_FULL);
+    /* 4096 bytes less 3 * 1024 and a LOST of 32: the next one fits without its LOST no more */
+    EXPECT_EQ(put_kept(), DIAG_ERR_FULL);
+    EXPECT_EQ(segment.header->dropped, 3u);
+    EXPECT_EQ(diag_ring_writer_put_kept(&writer, diag_bytes_make(error.data(), 976)), DIAG_OK)
+        << "rather the event without its LOST than neither";
+    EXPECT_EQ(segment.header->dropped_told, 1u);
+    for (int i = 0; i < 60; i++)
+        EXPECT_EQ(Next(), std::string(1000, 'x'));
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u);
+    EXPECT_EQ(Next(), error);
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 1u);
+    for (int i = 0; i < 2; i++)
+        EXPECT_EQ(Next(), error);
+    EXPECT_EQ(Next(), std::string(976, 'e'));
+    EXPECT_EQ(Next(), kNothing);
+    EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 2u);
+}
+
+/* Drops do not fill the ring with LOST records. */
+TEST_F(Ring, DropsTakeNoRoom) {
+    while (Put(std::string(1000, 'x')) == DIAG_OK)
+        continue;
+    uint64_t tail = segment.header->tail;
+    for (int i = 0; i < 1000; i++)
+        EXPECT_EQ(Put(std::string(1000, 'x')), DIAG_ERR_FULL);
+    EXPECT_EQ(segment.header->tail, tail);
+    EXPECT_EQ(segment.header->dropped, 1001u);
+}
+
+TEST_F(Ring, LostBehindAPad) {
+    MoveTo(kRing - 32);
+    segment.header->dropped = 4;
+    ASSERT_EQ(Put("x"), DIAG_OK); /* 32 + 32 bytes do not fit into 32 */
+    EXPECT_EQ(At(kRing - 32)->size_and_state, DIAG_SHM_STATE_PAD);
+    EXPECT_EQ(segment.header->tail, kRing + 64);
+    EXPECT_EQ(Next(), "x");
+    EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 4u);
+}
+
 TEST_F(Ring, NonsensicalHeadIsFull) {
     segment.header->head = 1u << 30; /* ahead of the tail */
+    EXPECT_EQ(Put("x"), DIAG_ERR_FULL);
+    EXPECT_EQ(segment.header->dropped, 1u);
+}
+
+TEST_F(Ring, MisalignedTailIsFull) {
+    segment.header->head = segment.header->tail = kRing - 1; /* a record would leave the ring */
     EXPECT_EQ(Put("x"), DIAG_ERR_FULL);
     EXPECT_EQ(segment.header->dropped, 1u);
 }
@@ -191,6 +326,7 @@ TEST_F(Ring, ReservedButUnwrittenIsNotRead) {
         EXPECT_EQ(Next(), kNothing);
         EXPECT_TRUE(diag_ring_reader_prepare_sleep(&reader));
         memcpy(At(reader.head) + 1, "late", 4);
+        At(reader.head)->type = DIAG_SHM_RECORD_EVENT;
         At(reader.head)->size_and_state = 4 | DIAG_SHM_STATE_READY;
         EXPECT_FALSE(diag_ring_reader_prepare_sleep(&reader));
         EXPECT_EQ(Next(), "late");
@@ -337,7 +473,7 @@ TEST_F(Ring, Threads) {
             }
         });
 
-    uint64_t delivered = 0;
+    uint64_t delivered = 0, told = 0;
     std::vector<int64_t> last(kThreads, -1);
     for (;;) {
         bool was_running = running != 0;
@@ -352,6 +488,7 @@ TEST_F(Ring, Threads) {
                 ASSERT_EQ(words[w], words[1]);
             ASSERT_GT((int64_t)words[1], last[words[0]]);
             last[words[0]] = words[1];
+            told += diag_ring_reader_take_dropped_here(&reader);
             delivered++;
             continue;
         }
@@ -371,7 +508,7 @@ TEST_F(Ring, Threads) {
         thread.join();
     EXPECT_EQ(delivered, stored);
     EXPECT_EQ(stored + dropped, (uint64_t)kThreads * kEach);
-    EXPECT_EQ(diag_ring_reader_take_dropped(&reader), dropped);
+    EXPECT_EQ(told + diag_ring_reader_take_dropped(&reader), dropped);
     EXPECT_EQ(reader.torn, 0u);
     close(fd);
 }

@@ -16,6 +16,10 @@ namespace {
 const char kUid[] = "0123456789abcdef0123456789abcdef";
 const int kSegmentSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
+uint64_t SegmentSize(uint64_t ring_size) {
+    return DIAG_SHM_HEADER_SIZE + ring_size + DIAG_SHM_AGGREGATE_REGION_SIZE;
+}
+
 int OpenFdCount() {
     int count = 0;
     for (int fd = 0; fd < 256; fd++)
@@ -32,6 +36,8 @@ diag_shm_header GoodHeader() {
     header.header_size = DIAG_SHM_HEADER_SIZE;
     header.ring_offset = DIAG_SHM_HEADER_SIZE;
     header.ring_size = DIAG_SHM_RING_SIZE_MIN;
+    header.aggregate_offset = DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MIN;
+    header.aggregate_size = DIAG_SHM_AGGREGATE_REGION_SIZE;
     memcpy(header.process_uid, kUid, sizeof kUid);
     return header;
 }
@@ -56,17 +62,21 @@ TEST(Segment, GoldenHeader) {
         0,   16,  0,   0,                       /* header_size 4096 */
         0,   16,  0,   0,   0,   0,   0,   0,   /* ring_offset 4096 */
         0,   0,   1,   0,   0,   0,   0,   0,   /* ring_size 65536 */
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd',
+        'e', 'f', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b',
+        'c', 'd', 'e', 'f', 0,   0,   0,   0,   0,   0,   0,   0, /* the uid's end */
+        0,   16,  1,   0,   0,   0,   0,   0,                     /* aggregate_offset 69632 */
+        0,   80,  6,   0,   0,   0,   0,   0,                     /* aggregate_size 413696 */
     };
     const unsigned char *bytes = (const unsigned char *)segment.header;
     EXPECT_EQ(memcmp(bytes, "DIASHM01", 8), 0) << "shm_abi.h: magic";
     EXPECT_EQ(memcmp(bytes, expected, sizeof expected), 0);
-    for (size_t i = sizeof expected; i < DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MIN; i++)
+    for (size_t i = sizeof expected; i < SegmentSize(DIAG_SHM_RING_SIZE_MIN); i++)
         ASSERT_EQ(bytes[i], 0) << "at " << i;
     EXPECT_EQ(segment.ring, bytes + 4096);
     EXPECT_EQ(segment.ring_size, DIAG_SHM_RING_SIZE_MIN);
-    EXPECT_EQ(segment.mapped_size, 4096 + DIAG_SHM_RING_SIZE_MIN);
+    EXPECT_EQ(segment.aggregates, bytes + 69632);
+    EXPECT_EQ(segment.mapped_size, SegmentSize(DIAG_SHM_RING_SIZE_MIN));
     diag_segment_done(&segment);
     EXPECT_EQ(segment.fd, -1);
     diag_segment_done(&segment);
@@ -81,7 +91,7 @@ TEST(Segment, CreatedOneIsSealedAndPresent) {
     EXPECT_EQ(fcntl(segment.fd, F_ADD_SEALS, F_SEAL_WRITE), -1);
     struct stat file;
     ASSERT_EQ(fstat(segment.fd, &file), 0);
-    EXPECT_GE((uint64_t)file.st_blocks * 512, 4096 + DIAG_SHM_RING_SIZE_MIN);
+    EXPECT_GE((uint64_t)file.st_blocks * 512, SegmentSize(DIAG_SHM_RING_SIZE_MIN));
     EXPECT_EQ(fcntl(segment.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     diag_segment_done(&segment);
 }
@@ -128,7 +138,7 @@ struct BadSegment {
 int WithHeader(const std::function<void(diag_shm_header &)> &change) {
     diag_shm_header header = GoodHeader();
     change(header);
-    return MakeMemfd(header, DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MIN, kSegmentSeals);
+    return MakeMemfd(header, SegmentSize(DIAG_SHM_RING_SIZE_MIN), kSegmentSeals);
 }
 
 TEST(Segment, AdoptTakesAHandMadeOne) {
@@ -144,7 +154,7 @@ TEST(Segment, AdoptTakesAHandMadeOne) {
 }
 
 TEST(Segment, AdoptRefuses) {
-    const uint64_t size = DIAG_SHM_HEADER_SIZE + DIAG_SHM_RING_SIZE_MIN;
+    const uint64_t size = SegmentSize(DIAG_SHM_RING_SIZE_MIN);
     const BadSegment cases[] = {
         {"pipe",
          [] {
@@ -169,7 +179,8 @@ TEST(Segment, AdoptRefuses) {
          DIAG_ERR_PROTOCOL, "4096 bytes"},
         {"too large",
          [] {
-             return MakeMemfd(GoodHeader(), 4096 + DIAG_SHM_RING_SIZE_MAX + 4096, kSegmentSeals);
+             return MakeMemfd(GoodHeader(), SegmentSize(DIAG_SHM_RING_SIZE_MAX) + 4096,
+                              kSegmentSeals);
          },
          DIAG_ERR_PROTOCOL, "bytes"},
         {"file larger than the ring",
@@ -189,8 +200,19 @@ TEST(Segment, AdoptRefuses) {
         {"ring of nothing", [] { return WithHeader([](diag_shm_header &h) { h.ring_size = 0; }); },
          DIAG_ERR_PROTOCOL, "power of two"},
         {"ring larger than the file",
-         [] { return WithHeader([](diag_shm_header &h) { h.ring_size *= 2; }); }, DIAG_ERR_PROTOCOL,
-         "does not fit"},
+         [] {
+             return WithHeader([](diag_shm_header &h) {
+                 h.ring_size *= 2;
+                 h.aggregate_offset = DIAG_SHM_HEADER_SIZE + h.ring_size;
+             });
+         },
+         DIAG_ERR_PROTOCOL, "does not fit"},
+        {"aggregates in the ring",
+         [] { return WithHeader([](diag_shm_header &h) { h.aggregate_offset -= 64; }); },
+         DIAG_ERR_PROTOCOL, "aggregate_offset"},
+        {"aggregates of another size",
+         [] { return WithHeader([](diag_shm_header &h) { h.aggregate_size += 64; }); },
+         DIAG_ERR_PROTOCOL, "aggregate_size"},
         {"ring so large that a sum wraps",
          [] { return WithHeader([](diag_shm_header &h) { h.ring_size = UINT64_C(1) << 63; }); },
          DIAG_ERR_PROTOCOL, "power of two"},

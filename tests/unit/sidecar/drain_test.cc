@@ -152,6 +152,52 @@ TEST_F(Drain, LossesAloneAreTold) {
     EXPECT_TRUE(diag_drain_is_empty(&drain)) << "told once";
 }
 
+/* Where events were lost, a new batch begins, and says how many. */
+TEST_F(Drain, LossesAreToldWhereTheyHappened) {
+    ASSERT_EQ(Put(1), DIAG_OK);
+    segment.header->dropped = 3;
+    ASSERT_EQ(Put(2), DIAG_OK);
+    ASSERT_EQ(Put(3), DIAG_OK);
+    segment.header->dropped = 5;
+    EXPECT_EQ(Collect(), DIAG_DRAIN_EMPTY);
+    diag_buffer body = {};
+    ASSERT_EQ(diag_drain_take(&drain, &body), DIAG_OK);
+    auto *message = (Diagnose__V1__ReportRequest *)diag_rpc_unpack(
+        &diagnose__v1__report_request__descriptor, diag_buffer_bytes(&body));
+    ASSERT_NE(message, nullptr);
+    ASSERT_EQ(message->n_batches, 3u);
+    const struct {
+        uint64_t lost;
+        size_t events;
+    } expected[] = {{0, 1}, {3, 2}, {2, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        EXPECT_EQ(message->batches[i]->lost, expected[i].lost) << i;
+        EXPECT_EQ(message->batches[i]->n_events, expected[i].events) << i;
+        EXPECT_STREQ(message->batches[i]->process_uid, kUid);
+    }
+    EXPECT_EQ(source.lost_total, 5u);
+    protobuf_c_message_free_unpacked(&message->base, nullptr);
+    diag_buffer_done(&body);
+}
+
+/* However many gaps there are, a request stays within its limit and counts each loss once. */
+TEST_F(Drain, ManyGaps) {
+    uint64_t count = 0, dropped = 0, lost = 0, events = 0;
+    for (; count < 1500; count++) {
+        dropped = segment.header->dropped += 1;
+        ASSERT_EQ(Put(count, 1), DIAG_OK);
+    }
+    while (Collect() == DIAG_DRAIN_FULL) {
+        Request request = Take();
+        EXPECT_LE(request.size, DIAG_DRAIN_REQUEST_MAX);
+        lost += request.lost;
+        events += request.events.size();
+    }
+    Request request = Take();
+    EXPECT_EQ(lost + request.lost, dropped);
+    EXPECT_EQ(events + request.events.size(), count);
+}
+
 TEST_F(Drain, DeadProcessesAreSalvaged) {
     ASSERT_EQ(Put(1), DIAG_OK);
     segment.header->tail += 64;

@@ -103,6 +103,7 @@ class FakeController {
     struct Process {
         uint32_t pid;
         uint64_t lost_events;
+        std::string refused;
         std::map<std::string, Status> statuses;
     };
 
@@ -176,7 +177,7 @@ class FakeController {
     void TakeReport(const Diagnose__V1__ProcessReport &taken) {
         for (size_t i = 0; i < taken.n_changed; i++) {
             const Diagnose__V1__ProcessStatus &status = *taken.changed[i];
-            Process process = {status.process->pid, status.lost_events, {}};
+            Process process = {status.process->pid, status.lost_events, status.refused, {}};
             for (size_t j = 0; j < status.n_statuses; j++)
                 process.statuses[status.statuses[j]->spec_id] = {status.statuses[j]->state,
                                                                  status.statuses[j]->spec_revision,

@@ -106,7 +106,7 @@ class FakeProcess {
     std::string uid;
     uint32_t pid = (uint32_t)getpid();
     int fd = -1, wake_fd = -1;
-    diag_segment segment = {nullptr, nullptr, 0, 0, -1};
+    diag_segment segment = {nullptr, nullptr, 0, nullptr, 0, -1};
     std::map<std::string, uint64_t> specs; /* of the last snapshot: id, revision */
     uint64_t snapshot = 0;
     std::string refusal;

@@ -34,13 +34,14 @@ TEST(Options, Defaults) {
     EXPECT_EQ(parsed.options.health, nullptr);
     EXPECT_EQ(parsed.options.ring_size, 1u << 20);
     EXPECT_EQ(parsed.options.max_processes, 64u);
+    EXPECT_GE(parsed.options.max_memory, 64u << 20);
     EXPECT_EQ(parsed.options.log_level, DIAG_LOG_INFO);
 }
 
 TEST(Options, Everything) {
     Parsed parsed({"--controller=unix:/c", "--socket=/s", "-l", "app=shop", "--label", "zone=a=b",
                    "--label=empty=", "--host=h", "--health=127.0.0.1:7411", "--ring-size=65536",
-                   "--max-processes=3", "--log-level=debug"});
+                   "--max-processes=3", "--max-memory=1234567", "--log-level=debug"});
     ASSERT_EQ(parsed.status, DIAG_OK) << parsed.err.message;
     EXPECT_STREQ(parsed.options.socket, "/s");
     ASSERT_EQ(parsed.options.labels.count, 3u);
@@ -49,6 +50,7 @@ TEST(Options, Everything) {
     EXPECT_STREQ(parsed.options.health, "127.0.0.1:7411");
     EXPECT_EQ(parsed.options.ring_size, 65536u);
     EXPECT_EQ(parsed.options.max_processes, 3u);
+    EXPECT_EQ(parsed.options.max_memory, 1234567u);
     EXPECT_EQ(parsed.options.log_level, DIAG_LOG_DEBUG);
 }
 
@@ -65,8 +67,8 @@ TEST(Options, HelpNamesEveryFlag) {
     diag_sidecar_options_print_help(file);
     fclose(file);
     for (const char *flag : {"--controller", "--socket", "--label", "--host", "--health",
-                             "--ring-size", "--max-processes", "--log-level", "--tls-ca",
-                             "--tls-cert", "--tls-key", "--insecure", "Examples:"})
+                             "--ring-size", "--max-processes", "--max-memory", "--log-level",
+                             "--tls-ca", "--tls-cert", "--tls-key", "--insecure", "Examples:"})
         EXPECT_NE(strstr(text, flag), nullptr) << flag;
     free(text);
 }
@@ -90,6 +92,7 @@ TEST(Options, Refuses) {
         {{"--controller=unix:/c", "--ring-size=65537"}, "65537 is not a power of two"},
         {{"--controller=unix:/c", "--ring-size=1024"}, "--ring-size"},
         {{"--controller=unix:/c", "--max-processes=0"}, "--max-processes"},
+        {{"--controller=unix:/c", "--max-memory=1000000"}, "not enough for one process"},
         {{"--controller=unix:/c", "--log-level=loud"}, "\"loud\""},
         {{"--controller=unix:/c", "--health=0.0.0.0:80"}, "--health"},
     };

@@ -309,16 +309,44 @@ TEST_F(Sidecar, RefusesWithReason) {
     ASSERT_EQ(second.Join(path), "welcome");
     ASSERT_EQ(third.Join(path), "refused");
     EXPECT_NE(third.refusal.find("--max-processes"), std::string::npos) << third.refusal;
+    ASSERT_TRUE(controller->Wait([&] { return controller->processes.count(Uid(3)) == 1; }));
+    EXPECT_EQ(controller->processes[Uid(3)].refused, third.refusal);
     second.HangUp();
     ASSERT_TRUE(controller->Wait([&] { return controller->ended.count(Uid(2)) == 1; }));
     third.HangUp();
     EXPECT_EQ(third.Join(path), "welcome");
+    ASSERT_TRUE(controller->Wait([&] { return controller->processes[Uid(3)].refused.empty(); }));
 
     FakeProcess thief(Uid(4)); /* comes with the ring of another */
     ASSERT_EQ(diag_segment_adopt(dup(first.segment.fd), &thief.segment, nullptr), DIAG_OK);
     ASSERT_EQ(thief.Join(path), "refused");
     PutEvents(&first, 1, 5);
     ASSERT_TRUE(WaitForEvents(5)) << "others are not affected";
+}
+
+TEST_F(Sidecar, BoundsTheMemoryOfAll) {
+    Begin({"--ring-size=65536", "--max-memory=1000000"});
+    FakeProcess first(Uid(1)), second(Uid(2)), third(Uid(3));
+    ASSERT_EQ(first.Join(path), "welcome");
+    ASSERT_EQ(second.Join(path), "welcome");
+    ASSERT_EQ(third.Join(path), "refused");
+    EXPECT_NE(third.refusal.find("--max-memory"), std::string::npos) << third.refusal;
+    ASSERT_TRUE(controller->Wait([&] { return controller->processes.count(Uid(3)) == 1; }));
+    EXPECT_EQ(controller->processes[Uid(3)].refused, third.refusal);
+    FakeProcess fourth(Uid(4)), fifth(Uid(5)); /* two in the same turn of its loop */
+    kill(pid, SIGSTOP);
+    for (FakeProcess *process : {&fourth, &fifth}) {
+        ASSERT_EQ(process->Connect(path), DIAG_OK);
+        ASSERT_EQ(process->SendHello(), DIAG_OK);
+    }
+    kill(pid, SIGCONT);
+    EXPECT_EQ(fourth.Receive(), "refused");
+    EXPECT_EQ(fifth.Receive(), "refused");
+    third.HangUp(); /* and does not come back: forgotten */
+    ASSERT_TRUE(controller->Wait([&] { return controller->ended.count(Uid(3)) == 1; }));
+    first.HangUp();
+    ASSERT_TRUE(controller->Wait([&] { return controller->ended.count(Uid(1)) == 1; }));
+    EXPECT_EQ(third.Join(path), "welcome");
 }
 
 TEST_F(Sidecar, RefusesGarbage) {
