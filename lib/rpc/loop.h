@@ -7,7 +7,8 @@
  * Fork:      never fork with a live loop.
  * Signals:   block them before diag_loop_new; gRPC's threads inherit the mask.
  * Process:   the first diag_loop_new silences gRPC's log and chooses its resolver, unless the
- *            environment has GRPC_VERBOSITY or GRPC_DNS_RESOLVER; call it before other threads start.
+ *            environment has GRPC_VERBOSITY or GRPC_DNS_RESOLVER; call it before other threads
+ *            start.
  * Ownership: a loop must outlive its servers, clients and timers. */
 #ifndef DIAG_LIB_RPC_LOOP_H
 #define DIAG_LIB_RPC_LOOP_H
