@@ -93,9 +93,8 @@ TEST(Wire, NestedMessages) {
     diag_wire_put_varint(&writer, 3, 7);
     diag_wire_end(&writer, inner);
     diag_wire_end(&writer, outer);
-    ASSERT_EQ(
-        read_all(std::string(reinterpret_cast<char *>(data), diag_wire_size(&writer)), &fields),
-        DIAG_ERR_CLOSED);
+    std::string message(reinterpret_cast<char *>(data), diag_wire_size(&writer));
+    ASSERT_EQ(read_all(message, &fields), DIAG_ERR_CLOSED);
     ASSERT_EQ(fields.size(), 1u);
     struct diag_wire_reader reader = diag_wire_reader_make(fields[0].bytes);
     struct diag_wire_field field;
