@@ -114,15 +114,22 @@ static enum diag_status split_entry(const char *name, struct diag_bytes entry,
     return end_of_fields(name, status, err);
 }
 
+/* Of two entries with one key the last counts, as in every map of protobuf. */
 static enum diag_status add_label(struct diag_spec *spec, struct diag_bytes entry,
                                   struct diag_error *err) {
     const char *name = "selector.labels";
     struct diag_wire_field key, value;
+    DIAG_CLEANUP(diag_freep) char *key_text = NULL;
     struct diag_label *labels;
     enum diag_status status = split_entry(name, entry, &key, &value, err);
 
+    if (status == DIAG_OK)
+        status = take_text(name, &key, &key_text, err);
     if (status != DIAG_OK)
         return status;
+    for (size_t i = 0; i < spec->match_label_count; i++)
+        if (strcmp(spec->match_labels[i].key, key_text) == 0)
+            return take_text(name, &value, &spec->match_labels[i].value, err);
     if (spec->match_label_count == DIAG_SPEC_LABELS_MAX)
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: more than %d labels", name,
                               DIAG_SPEC_LABELS_MAX);
@@ -130,11 +137,8 @@ static enum diag_status add_label(struct diag_spec *spec, struct diag_bytes entr
     if (labels == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "%s", name);
     spec->match_labels = labels;
-    memset(&labels[spec->match_label_count], 0, sizeof *labels);
+    labels[spec->match_label_count] = (struct diag_label){.key = DIAG_TAKE_PTR(key_text)};
     spec->match_label_count++;
-    status = take_text(name, &key, &labels[spec->match_label_count - 1].key, err);
-    if (status != DIAG_OK)
-        return status;
     return take_text(name, &value, &labels[spec->match_label_count - 1].value, err);
 }
 

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (to_sidecar)
         MUST(diag_process_new(fds[0], &process, NULL) == DIAG_OK);
     else
-        link.socket_fd = fds[0];
+        link.socket = diag_owned_fd_take(fds[0]);
     for (int i = 0; i < MESSAGES_MAX && goes_on && input.size > 0; i++) {
         size_t fd_count = take_integer(&input, 1) % (FDS_MAX + 1);
         size_t length = take_integer(&input, 2);

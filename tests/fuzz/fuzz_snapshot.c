@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     diag_link_init(&link);
-    link.socket_fd = pair[0];
+    link.socket = diag_owned_fd_take(pair[0]);
     if (kind == SEGMENT) {
         fds[0] = fds[1] = make_segment(input);
         MUST(diag_local_socket_send(pair[1], DIAG_SHM_MESSAGE_WELCOME, nothing, fds, 2, NULL) ==

@@ -131,6 +131,25 @@ TEST(SpecCodec, DecodesWhatProtobufCPacks) {
 }
 
 // Never crashes, and refuses or accepts, whatever the bytes.
+TEST(SpecCodec, TheLastOfTwoLabelsCounts) {
+    struct diag_spec *spec = nullptr;
+    /* selector: a=1, b=2, a=3 */
+    const std::string encoded("\x2a\x18\x0a\x06\x0a\x01"
+                              "a\x12\x01"
+                              "1\x0a\x06\x0a\x01"
+                              "b\x12\x01"
+                              "2\x0a\x06\x0a\x01"
+                              "a\x12\x01"
+                              "3",
+                              26);
+    ASSERT_EQ(diag_spec_decode(diag_bytes_make(encoded.data(), encoded.size()), &spec, nullptr),
+              DIAG_OK);
+    ASSERT_EQ(spec->match_label_count, 2u);
+    EXPECT_STREQ(spec->match_labels[0].value, "3");
+    EXPECT_TRUE(diag_spec_equal(spec, spec));
+    diag_spec_free(spec);
+}
+
 TEST(SpecCodec, SurvivesGarbledSpecs) {
     std::mt19937 random(11);
     Custom custom("{'a': b}");
