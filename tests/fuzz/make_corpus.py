@@ -257,7 +257,73 @@ MESSAGES = {
 }
 
 
+# ---- aggregates ----
+
+TAG = data(7, data(1, "region") + data(2, "eu"))
+KEY = data(1, "spec-1") + number(2, 3) + data(3, "name") + TAG
+
+
+def slot(key=KEY, sequence=2, state=1, generation=1, total=1.5, count=3, scale=0, rescaling=0):
+    head = struct.pack("<IIIIQdQddiI", sequence, state, generation, len(key), 10**18, total, count,
+                       0.5, 9.0, scale, rescaling)
+    return head.ljust(128, b"\0") + key.ljust(640, b"\0")
+
+
+def histogram(start=-2, end=3, **options):
+    head = slot(**options)
+    ranges = struct.pack("<iiii", start, end, 0, -1).ljust(64, b"\0")
+    return head + ranges + struct.pack("<160Q", *range(160)) + struct.pack("<160Q", *[0] * 160)
+
+
+def slots(counter=b"", rest=b""):
+    return struct.pack("<H", len(counter)) + counter + rest
+
+
+def times(value):
+    return fixed64(4, 10**18) + fixed64(5, 10**18 + 1) + value
+
+
+BUCKETS = number(1, 3) + data(2, varint(1) + varint(300))
+OTLP = number(1, 301) + fixed64(2, 5) + number(3, 4) + number(4, 0) + data(5, BUCKETS)
+AGGREGATES = {
+    "counter": KEY + times(data(8, fixed64(1, 9) + number(2, 5))),
+    "histogram": KEY + times(data(9, OTLP + data(6, BUCKETS) + fixed64(7, 1) + fixed64(8, 2))),
+    "overflow": KEY + number(6, 1) + times(data(8, b"")),
+    "neither": KEY + times(b""),
+    "both": KEY + times(data(8, b"") + data(9, OTLP)),
+    "no-key": times(data(8, b"")),
+    "not-utf8": data(1, b"\xff") + times(data(8, b"")),
+    "many-buckets": KEY + times(data(9, data(5, data(2, b"\1" * 161)))),
+    "unpacked-buckets": KEY + times(data(9, data(5, number(2, 1) + number(2, 2)))),
+    "bad-scale": KEY + times(data(9, number(3, 99))),
+    "wrong-type": KEY + times(number(8, 1)),
+    "cut": KEY[:-2],
+}
+SLOTS = {
+    "nothing": slots(),
+    "counter": slots(slot()),
+    "retired": slots(slot(state=2)),
+    "no-such-state": slots(slot(state=9)),
+    "odd-sequence": slots(slot(sequence=3)),
+    "no-key": slots(slot(key=b"")),
+    "key-that-is-none": slots(slot(key=b"\xff" * 100)),
+    "key-not-utf8": slots(slot(key=data(1, b"\xff") + TAG)),
+    "long-key": slots(slot(key=KEY + TAG * 20)),
+    "histogram": slots(slot(), histogram()),
+    "empty-histogram": slots(b"", histogram(start=0, end=-1)),
+    "wide": slots(b"", histogram(start=-(2**31), end=2**31 - 1)),
+    "bad-scale": slots(b"", histogram(scale=21)),
+    "rescaling": slots(b"", histogram(sequence=5, rescaling=1)),
+}
+
+
 def seeds():
+    for name, content in AGGREGATES.items():
+        yield "fuzz_aggregates", "encoded-" + name, b"\1" + content
+    for name, content in SLOTS.items():
+        yield "fuzz_aggregates", "slots-" + name, b"\0" + content
+        yield "fuzz_aggregates", "slots-" + name + "-dead", b"\2" + content
+    yield "fuzz_aggregates", "slots-discarded", b"\4" + SLOTS["histogram"]
     yield from (("fuzz_wire", n, c) for n, c in WIRE.items())
     yield from (("fuzz_event_check", n, c) for n, c in EVENTS.items())
     for name, content in RINGS.items():
