@@ -107,7 +107,9 @@ static __attribute__((noinline)) void fail(struct diag_action *action, const cha
     uint8_t event[2 * ERROR_TEXT_MAX];
     struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
 
-    if (diag_interrupt_take()) {
+    /* A second Ctrl-C in the same instrument is no coincidence: it raises the thing itself. */
+    if (diag_interrupt_take(!action->was_interrupted)) {
+        action->was_interrupted = true;
         action->dropped++;
         return;
     }

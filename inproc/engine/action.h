@@ -20,9 +20,10 @@ struct diag_action {
     PyCodeObject *code;                 /* what the expressions were compiled for */
     unsigned needs;                     /* DIAG_EXPRESSION_NEEDS_* */
     bool is_return;
-    bool is_elapsed;    /* the value is `elapsed`, and there are no tags */
-    bool is_active;     /* false: fires no more */
-    bool is_unreported; /* the state changed on the hit path */
+    bool is_elapsed;      /* the value is `elapsed`, and there are no tags */
+    bool was_interrupted; /* a signal handler of the program raised while it ran */
+    bool is_active;       /* false: fires no more */
+    bool is_unreported;   /* the state changed on the hit path */
     uint64_t expires_unix_ns;
     uint8_t prefix[DIAG_EVENT_PREFIX_MAX];
     size_t prefix_size;

@@ -59,7 +59,7 @@ static __attribute__((noinline)) void encode_repr(struct diag_wire_writer *write
         char reason[DIAG_ENCODE_TEXT_MAX / 4];
         int length;
 
-        if (diag_interrupt_take())
+        if (diag_interrupt_take(true))
             snprintf(reason, sizeof reason, "interrupted by a signal");
         else
             diag_describe_exception(reason, sizeof reason);

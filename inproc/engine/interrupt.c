@@ -96,13 +96,13 @@ static bool is_from_raise(PyTracebackObject *traceback) {
     return is_raise;
 }
 
-bool diag_interrupt_take(void) {
-    bool is_keyboard_interrupt = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+bool diag_interrupt_take(bool may_be_ctrl_c) {
+    bool is_ctrl_c = may_be_ctrl_c && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     PyObject *type, *value, *traceback;
     bool is_interrupt;
 
     PyErr_Fetch(&type, &value, &traceback);
-    is_interrupt = (is_keyboard_interrupt && !is_from_raise((PyTracebackObject *)traceback)) ||
+    is_interrupt = (is_ctrl_c && !is_from_raise((PyTracebackObject *)traceback)) ||
                    is_from_handler((PyTracebackObject *)traceback);
     if (!is_interrupt) {
         PyErr_Restore(type, value, traceback);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+import functools
 import os
 import signal
 import sys
@@ -231,8 +232,11 @@ class SignalTest(EngineTest):
             def method(self, number, frame):
                 raise error
 
+            __call__ = method
+
         error = Timeout("mine")
-        for registered in (handler, Handler().method):
+        for registered in (handler, Handler().method, Handler(), functools.partial(handler),
+                           functools.partial(Handler().method)):
             with self.subTest(registered=registered):
                 signal.signal(signal.SIGUSR1, registered)
                 self.arm("samples.plain", f"strike({int(signal.SIGUSR1)})")
@@ -241,6 +245,18 @@ class SignalTest(EngineTest):
                     spin()
                 self.assertIs(caught.exception, error)
                 self.assertEqual((self.state(), self.status()["dropped"]), ("ARMED", 1))
+
+    def test_an_instrument_that_plays_ctrl_c_is_found_out(self):
+        self.arm("samples.plain", "(_ for _ in ()).throw(KeyboardInterrupt)")
+        raised = 0
+        for _ in range(20):
+            try:
+                samples.plain(1)
+                spin()
+            except KeyboardInterrupt:
+                raised += 1
+        self.assertLessEqual(raised, 1)
+        self.assertEqual(self.state(), "FAILED")
 
     def test_signal_while_the_target_raises(self):
         signal.signal(signal.SIGINT, signal.default_int_handler)
