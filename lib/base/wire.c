@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/base/wire.h"
 
+#define TAG_SIZE_MAX 5 /* bytes of a varint of 32 bits */
+
 static enum diag_status read_varint(struct diag_wire_reader *reader, uint64_t *out) {
     uint64_t value = 0;
 
@@ -36,14 +38,17 @@ static enum diag_status read_fixed(struct diag_wire_reader *reader, size_t size,
 enum diag_status diag_wire_next(struct diag_wire_reader *reader, struct diag_wire_field *field) {
     struct diag_wire_field next = {0};
     enum diag_status status;
+    const uint8_t *start;
     uint64_t tag, length;
 
     if (reader->at == reader->end)
         return DIAG_ERR_CLOSED;
+    start = reader->at;
     status = read_varint(reader, &tag);
     if (status != DIAG_OK)
         return status;
-    if (tag >> 3 == 0 || tag >> 32 != 0)
+    /* other parsers take no tag that is longer than it need be at most */
+    if (tag >> 3 == 0 || tag >> 32 != 0 || reader->at - start > TAG_SIZE_MAX)
         return DIAG_ERR_PROTOCOL;
     next.number = (uint32_t)(tag >> 3);
     switch (tag & 7) {

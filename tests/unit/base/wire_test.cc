@@ -40,6 +40,8 @@ TEST(WireReader, RefusesWhatIsNoField) {
         {"varint over 64 bits", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", DIAG_ERR_PROTOCOL},
         {"field number 0", std::string("\x00\x01", 2), DIAG_ERR_PROTOCOL},
         {"field number over 29 bits", "\x80\x80\x80\x80\x10\x01", DIAG_ERR_PROTOCOL},
+        {"tag of six bytes", std::string("\x88\x87\xd6\x87\x87\x00\x01", 7), DIAG_ERR_PROTOCOL},
+        {"tag of five bytes", std::string("\x88\x87\xd6\x87\x07\x01", 6), DIAG_ERR_CLOSED},
         {"fixed64 cut off", "\x09\x01\x02\x03", DIAG_ERR_PROTOCOL},
         {"fixed32 cut off", "\x0d\x01\x02", DIAG_ERR_PROTOCOL},
         {"fixed32", std::string("\x0d\x01\x02\x03\x04", 5), DIAG_ERR_CLOSED},
