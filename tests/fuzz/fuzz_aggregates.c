@@ -14,6 +14,8 @@
 #define UID "0123456789abcdef0123456789abcdef"
 #define NOW_UNIX_NS UINT64_C(1700000000000000000)
 
+enum { REQUEST_BATCHES = 2, BATCH_AGGREGATES = 5 }; /* fields of diagnose.v1 */
+
 enum { IS_ENCODED = 1, IS_DEAD = 2, IS_DISCARDED = 4 };
 
 static void check_encoded(struct diag_bytes input) {
@@ -26,14 +28,19 @@ static void check_encoded(struct diag_bytes input) {
     diagnose__v1__aggregate__free_unpacked(aggregate, NULL);
 }
 
-static void check_aggregate(const Diagnose__V1__Aggregate *aggregate) {
-    struct diag_buffer packed = {0};
+/* The controller's way through a request: the bytes of each aggregate in each batch. */
+static void check_bytes(struct diag_bytes body) {
+    struct diag_wire_reader batches = diag_wire_reader_make(body);
+    struct diag_wire_field batch, field;
 
-    MUST(diag_buffer_reserve(&packed, diagnose__v1__aggregate__get_packed_size(aggregate)) ==
-         DIAG_OK);
-    packed.size = diagnose__v1__aggregate__pack(aggregate, packed.data);
-    MUST(diag_aggregate_check(diag_buffer_bytes(&packed), NULL) == DIAG_OK);
-    diag_buffer_done(&packed);
+    while (diag_wire_next(&batches, &batch) == DIAG_OK) {
+        struct diag_wire_reader fields = diag_wire_reader_make(batch.bytes);
+
+        MUST(batch.number == REQUEST_BATCHES);
+        while (diag_wire_next(&fields, &field) == DIAG_OK)
+            if (field.number == BATCH_AGGREGATES)
+                MUST(diag_aggregate_check(field.bytes, NULL) == DIAG_OK);
+    }
 }
 
 static void check_request(struct diag_drain *drain) {
@@ -43,11 +50,9 @@ static void check_request(struct diag_drain *drain) {
     if (diag_drain_is_empty(drain))
         return;
     MUST(diag_drain_take(drain, &body) == DIAG_OK);
+    check_bytes(diag_buffer_bytes(&body));
     request = diagnose__v1__report_request__unpack(NULL, body.size, body.data);
     MUST(request != NULL);
-    for (size_t i = 0; i < request->n_batches; i++)
-        for (size_t j = 0; j < request->batches[i]->n_aggregates; j++)
-            check_aggregate(request->batches[i]->aggregates[j]);
     diagnose__v1__report_request__free_unpacked(request, NULL);
     diag_buffer_done(&body);
 }
