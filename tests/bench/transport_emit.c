@@ -2,8 +2,9 @@
 /* The C part of tests/bench/transport: what an event costs the thread that emits it, by itself.
  * Prints lines of "NAME MINIMUM MEDIAN", in nanoseconds per event, over rounds.
  *
- * A round is a burst that fits the ring, while a reader in a thread of its own empties it as fast
- * as it can; the next burst begins once the ring is empty. */
+ * A round is a burst that fits the ring, while a reader in a thread of its own empties it: as fast
+ * as it can ("emit"), or once in a millisecond, as the sidecar does ("paced"). The next burst
+ * begins once the ring is empty. */
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -25,13 +26,16 @@
 #define PRODUCERS_MAX 4
 #define WAKE_UPS 2000
 
+/* What the reader does when the ring is empty. */
+enum reader_manner { POLLS, SLEEPS, IS_PACED };
+
 struct bench {
     struct diag_segment segment;
     struct diag_ring_writer writer;
     struct diag_ring_reader reader;
     uint8_t prefix[DIAG_EVENT_PREFIX_MAX];
     size_t prefix_size;
-    bool sleeps; /* the reader, whenever the ring is empty */
+    enum reader_manner manner;
     bool is_stopping;
     uint64_t read_count;
     uint64_t seen_ns; /* when the reader saw the last record */
@@ -87,8 +91,10 @@ static void *read_all(void *context) {
             __atomic_store_n(&bench->seen_ns, diag_clock_monotonic_ns(), __ATOMIC_RELAXED);
             diag_ring_reader_release(&bench->reader);
             __atomic_fetch_add(&bench->read_count, count, __ATOMIC_RELEASE);
-        } else if (bench->sleeps) {
+        } else if (bench->manner == SLEEPS) {
             sleep_until_woken(bench);
+        } else if (bench->manner == IS_PACED) {
+            usleep(1000);
         } else {
             sched_yield();
         }
@@ -167,8 +173,8 @@ static void measure(struct bench *bench, size_t payload_size, bool has_clock, in
         memcpy(&ns[i * ROUNDS], producers[i].ns, sizeof producers[i].ns);
     }
     pthread_barrier_destroy(&barrier);
-    snprintf(name, sizeof name, "emit_%zu_%s_%d", payload_size, has_clock ? "clock" : "noclock",
-             threads);
+    snprintf(name, sizeof name, "%s_%zu_%s_%d", bench->manner == IS_PACED ? "paced" : "emit",
+             payload_size, has_clock ? "clock" : "noclock", threads);
     print_rounds(name, ns, (size_t)threads * ROUNDS);
 }
 
@@ -220,10 +226,10 @@ static void measure_wake_up(struct bench *bench, const char *name) {
            ns[WAKE_UPS * 99 / 100]);
 }
 
-static pthread_t start_reader(struct bench *bench, bool sleeps) {
+static pthread_t start_reader(struct bench *bench, enum reader_manner manner) {
     pthread_t thread;
 
-    bench->sleeps = sleeps;
+    bench->manner = manner;
     bench->is_stopping = false;
     if (pthread_create(&thread, NULL, read_all, bench) != 0)
         abort();
@@ -250,12 +256,15 @@ int main(void) {
     }
     bench.writer.segment = &bench.segment;
     bench.writer.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    reader = start_reader(&bench, false);
+    reader = start_reader(&bench, POLLS);
     measure_emit(&bench);
     measure_wake_up(&bench, "busy");
     stop_reader(&bench, reader);
-    reader = start_reader(&bench, true);
+    reader = start_reader(&bench, SLEEPS);
     measure_wake_up(&bench, "sleeping");
+    stop_reader(&bench, reader);
+    reader = start_reader(&bench, IS_PACED);
+    measure_emit(&bench);
     stop_reader(&bench, reader);
     measure_drop(&bench);
     close(bench.writer.wake_fd);
