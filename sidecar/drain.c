@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/event/aggregate_check.h"
 #include "lib/event/aggregate_encoder.h"
@@ -27,6 +28,7 @@ enum diag_status diag_drain_init(struct diag_drain *drain, struct diag_error *er
 
     if (request == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "report request");
+    drain->request_count = 0;
     drain->request = request;
     drain->writer = diag_wire_writer_make(request, DIAG_DRAIN_REQUEST_MAX);
     return DIAG_OK;
@@ -126,7 +128,6 @@ enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
         return DIAG_DRAIN_FULL;
     batch = begin_batch(drain, source);
     result = collect_events(drain, source, is_dead, budget, &batch);
-    diag_ring_reader_release(&source->reader);
     end_batch(drain, batch);
     /* With events still in the ring it is not known yet where the rest of the losses belong. */
     if (result == DIAG_DRAIN_EMPTY)
@@ -232,9 +233,38 @@ enum diag_drain_result diag_drain_discard(struct diag_drain *drain,
         }
         used += sizeof(struct diag_shm_record) + size;
     }
-    diag_ring_reader_release(&source->reader);
     (void)take_ring_losses(source);
+    diag_drain_release(source);
     return result;
+}
+
+void diag_drain_note_taken(const struct diag_drain *drain, struct diag_drain_source *source) {
+    struct diag_ring_mark ring = diag_ring_reader_mark(&source->reader);
+    struct diag_drain_mark *last = source->marks + source->mark_count;
+
+    /* with more in flight than there may be, the last mark stands for both */
+    if (source->mark_count == DIAG_DRAIN_IN_FLIGHT_MAX)
+        last--;
+    else
+        source->mark_count++;
+    *last = (struct diag_drain_mark){drain->request_count, ring};
+}
+
+void diag_drain_acknowledged(struct diag_drain_source *source, uint64_t request) {
+    size_t count = 0;
+
+    while (count < source->mark_count && source->marks[count].request <= request)
+        count++;
+    if (count == 0)
+        return;
+    diag_ring_reader_release_to(&source->reader, source->marks[count - 1].ring);
+    source->mark_count -= count;
+    memmove(source->marks, source->marks + count, source->mark_count * sizeof *source->marks);
+}
+
+void diag_drain_release(struct diag_drain_source *source) {
+    diag_ring_reader_release(&source->reader);
+    source->mark_count = 0;
 }
 
 enum diag_status diag_drain_take(struct diag_drain *drain, struct diag_buffer *out) {
@@ -249,6 +279,7 @@ enum diag_status diag_drain_take(struct diag_drain *drain, struct diag_buffer *o
         return status;
     }
     diag_wire_rewind(&drain->writer, 0);
+    drain->request_count++;
     *out = buffer;
     return DIAG_OK;
 }

@@ -23,6 +23,15 @@ DIAG_DECLS_BEGIN
 
 #define DIAG_DRAIN_REPEAT_NS UINT64_C(5000000000)
 
+/* Requests that have been taken and are not acknowledged yet. */
+#define DIAG_DRAIN_IN_FLIGHT_MAX 8
+
+/* How far a ring had been read when a request was taken. */
+struct diag_drain_mark {
+    uint64_t request;
+    struct diag_ring_mark ring;
+};
+
 struct diag_drain_source {
     struct diag_ring_reader reader;
     char process_uid[DIAG_UID_SIZE];
@@ -30,12 +39,17 @@ struct diag_drain_source {
     uint64_t torn_seen;  /* of reader.torn */
     uint64_t lost;       /* since the last batch */
     uint64_t lost_total; /* ever */
+    /* Published one after the other, as the requests are acknowledged: what a killed sidecar had
+     * taken out of the ring is still there for the next one. */
+    struct diag_drain_mark marks[DIAG_DRAIN_IN_FLIGHT_MAX];
+    size_t mark_count;
     struct diag_aggregate_reader aggregates;
     uint32_t next_slot;         /* of the aggregates, where a full request left off */
     uint64_t repeat_at_unix_ns; /* all aggregates are sent then, also the unchanged ones */
 };
 
 struct diag_drain {
+    uint64_t request_count; /* taken so far */
     struct diag_wire_writer writer;
     uint8_t *request;                   /* what has been collected */
     uint8_t event[DIAG_SHM_RECORD_MAX]; /* the one being looked at */
@@ -63,6 +77,16 @@ enum diag_drain_result diag_drain_collect(struct diag_drain *drain,
 enum diag_drain_result diag_drain_collect_aggregates(struct diag_drain *drain,
                                                      struct diag_drain_source *source, bool is_dead,
                                                      uint64_t now_unix_ns);
+
+/* To be called for each source after diag_drain_take: what has been read by now is in the requests
+ * up to that one. */
+void diag_drain_note_taken(const struct diag_drain *drain, struct diag_drain_source *source);
+
+/* The requests up to `request` (counted from 1) need not be sent again: their room is free. */
+void diag_drain_acknowledged(struct diag_drain_source *source, uint64_t request);
+
+/* Frees all room that has been read, acknowledged or not. */
+void diag_drain_release(struct diag_drain_source *source);
 
 /* Throws events away, which does not count as losing them. */
 enum diag_drain_result diag_drain_discard(struct diag_drain *drain,

@@ -269,8 +269,10 @@ static enum diag_status check_uid(struct diag_local *local, const struct diag_pr
                                   other->source.process_uid, other->source.pid);
         /* It has come back before we saw it leave; a ring that it brings is read on as its own. */
         end_process(local, other, false);
-        if (brings_ring)
+        if (brings_ring && other->segment.header != NULL) {
+            diag_drain_release(&other->source);
             diag_segment_done(&other->segment);
+        }
     }
     return DIAG_OK;
 }
@@ -489,6 +491,7 @@ static void take_mail(struct diag_local *local) {
         diag_closep(&local->mail.snapshot_fd);
     }
     local->mail = mail;
+    diag_local_free_acknowledged(local);
     local->next_pass_ns = 0;
     for (struct diag_process *process = local->processes; process != NULL; process = process->next)
         send_snapshot(local, process);
@@ -562,6 +565,11 @@ void diag_local_run(struct diag_local *local) {
         while (diag_local_read_rings(local))
             continue;
         diag_local_flush(local);
+        /* the reporter waits until the controller has it all */
+        for (struct diag_process *process = local->processes; process != NULL;
+             process = process->next)
+            if (process->segment.header != NULL)
+                diag_drain_release(&process->source);
     }
     local->options.sink.stopped(local->options.sink.context);
 }

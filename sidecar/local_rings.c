@@ -28,8 +28,21 @@ void diag_local_flush(struct diag_local *local) {
         diag_log_error("out of memory: events wait");
         return;
     }
+    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
+        if (process->segment.header != NULL)
+            diag_drain_note_taken(&local->drain, &process->source);
     local->mail.credits--;
     local->options.sink.request(local->options.sink.context, body);
+}
+
+/* Requests are acknowledged in their order: what is not in flight any more has been. */
+void diag_local_free_acknowledged(struct diag_local *local) {
+    uint64_t taken = local->drain.request_count, in_flight = DIAG_DRAIN_IN_FLIGHT_MAX;
+
+    in_flight -= local->mail.credits < in_flight ? local->mail.credits : in_flight;
+    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
+        if (process->segment.header != NULL && taken >= in_flight)
+            diag_drain_acknowledged(&process->source, taken - in_flight);
 }
 
 static void report_corruption(struct diag_process *process) {
@@ -115,8 +128,10 @@ bool diag_local_read_rings(struct diag_local *local) {
             is_done = false;
         if (!is_done)
             has_more = true;
-        else if (process->state == DIAG_PROCESS_ENDED)
+        else if (process->state == DIAG_PROCESS_ENDED) {
+            diag_drain_release(&process->source); /* it may come back with its ring */
             diag_segment_done(&process->segment);
+        }
     }
     return has_more;
 }

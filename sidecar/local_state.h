@@ -34,6 +34,9 @@ void diag_local_run_pass(struct diag_local *local, uint64_t now);
 /* Reads all rings. True if there may be more to read at once. */
 bool diag_local_read_rings(struct diag_local *local);
 
+/* After new credits: frees the room in the rings whose events the controller has. */
+void diag_local_free_acknowledged(struct diag_local *local);
+
 /* Hands over the request that is being filled. */
 void diag_local_flush(struct diag_local *local);
 

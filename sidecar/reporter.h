@@ -12,11 +12,12 @@
 
 #include "lib/rpc/client.h"
 #include "sidecar/backoff.h"
+#include "sidecar/drain.h"
 #include "sidecar/mailbox.h"
 
 DIAG_DECLS_BEGIN
 
-#define DIAG_REPORTER_UNACKNOWLEDGED_MAX 8
+#define DIAG_REPORTER_UNACKNOWLEDGED_MAX DIAG_DRAIN_IN_FLIGHT_MAX
 
 struct diag_report_request;
 

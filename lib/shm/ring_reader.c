@@ -232,9 +232,19 @@ enum diag_status diag_ring_reader_salvage(struct diag_ring_reader *reader,
     return DIAG_ERR_CLOSED;
 }
 
-void diag_ring_reader_release(struct diag_ring_reader *reader) {
+struct diag_ring_mark diag_ring_reader_mark(const struct diag_ring_reader *reader) {
+    return (struct diag_ring_mark){reader->head, reader->dropped_seen - reader->dropped_here};
+}
+
+void diag_ring_reader_release_to(struct diag_ring_reader *reader, struct diag_ring_mark mark) {
+    /* relaxed: what the next sidecar need not tell of any more; nobody reads it while we run */
+    __atomic_store_n(&reader->segment->header->dropped_reported, mark.dropped, __ATOMIC_RELAXED);
     /* release; pairs with the acquire of head in ring_writer.c: our copies are complete */
-    __atomic_store_n(&reader->segment->header->head, reader->head, __ATOMIC_RELEASE);
+    __atomic_store_n(&reader->segment->header->head, mark.head, __ATOMIC_RELEASE);
+}
+
+void diag_ring_reader_release(struct diag_ring_reader *reader) {
+    diag_ring_reader_release_to(reader, diag_ring_reader_mark(reader));
 }
 
 bool diag_ring_reader_prepare_sleep(struct diag_ring_reader *reader) {
@@ -261,20 +271,12 @@ void diag_ring_reader_end_sleep(struct diag_ring_reader *reader) {
     __atomic_store_n(&reader->segment->header->is_reader_sleeping, 0, __ATOMIC_RELAXED);
 }
 
-/* What the next sidecar need not tell of any more. */
-static void store_reported(const struct diag_ring_reader *reader) {
-    /* relaxed: nobody reads it while we run */
-    __atomic_store_n(&reader->segment->header->dropped_reported,
-                     reader->dropped_seen - reader->dropped_here, __ATOMIC_RELAXED);
-}
-
 uint64_t diag_ring_reader_take_dropped_here(struct diag_ring_reader *reader) {
     uint64_t taken = reader->dropped_here;
 
     if (DIAG_LIKELY(taken == 0))
         return 0;
     reader->dropped_here = 0;
-    store_reported(reader);
     return taken;
 }
 
@@ -283,6 +285,5 @@ uint64_t diag_ring_reader_take_dropped(struct diag_ring_reader *reader) {
 
     reader->dropped_here = 0;
     taken += newly_dropped(reader, load_dropped(reader));
-    store_reported(reader);
     return taken;
 }

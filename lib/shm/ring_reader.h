@@ -44,7 +44,18 @@ DIAG_MUST_CHECK enum diag_status diag_ring_reader_salvage(struct diag_ring_reade
                                                           uint8_t buffer[DIAG_SHM_RECORD_MAX],
                                                           size_t *size);
 
-/* Publishes how far we have read, so that the producer can reuse the room. */
+/* How far a reader had come, and which losses it had told of. */
+struct diag_ring_mark {
+    uint64_t head;
+    uint64_t dropped;
+};
+struct diag_ring_mark diag_ring_reader_mark(const struct diag_ring_reader *reader);
+
+/* Publishes a mark, not older than the last one: the producer can reuse the room before it, and an
+ * other reader that adopts the segment goes on from there. */
+void diag_ring_reader_release_to(struct diag_ring_reader *reader, struct diag_ring_mark mark);
+
+/* Publishes how far we have read. */
 void diag_ring_reader_release(struct diag_ring_reader *reader);
 
 /* Announces that we will sleep on the eventfd. False: something was committed meanwhile, read on

@@ -161,6 +161,8 @@ TEST_F(Ring, LostSaysWhere) {
     segment.header->dropped += 3; /* after these two */
     EXPECT_EQ(Next(), "after");
     EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 2u);
+    EXPECT_EQ(segment.header->dropped_reported, 0u) << "not published yet";
+    diag_ring_reader_release(&reader);
     EXPECT_EQ(segment.header->dropped_reported, 2u);
     EXPECT_EQ(diag_ring_reader_take_dropped_here(&reader), 0u);
     EXPECT_EQ(Next(), "later");
@@ -279,6 +281,7 @@ TEST_F(Ring, MisalignedTailIsFull) {
 TEST_F(Ring, DroppedIsNotRepeatedBySuccessors) {
     segment.header->dropped = 5;
     EXPECT_EQ(diag_ring_reader_take_dropped(&reader), 5u);
+    diag_ring_reader_release(&reader);
     segment.header->dropped = 7; /* while no sidecar ran */
     diag_ring_reader next;
     ASSERT_EQ(diag_ring_reader_init(&next, &segment, nullptr), DIAG_OK);
