@@ -18,11 +18,14 @@
 static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
                               struct diag_runtime *runtime, PyObject *function,
                               struct diag_error *err) {
+    struct diag_scope scope = {.code = diag_py_code(function),
+                               .globals = ((PyFunctionObject *)function)->func_globals};
     enum diag_status status;
 
     action->is_return = strcmp(spec->instrument.event, "return") == 0;
-    status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, function,
-                                 action->is_return, &action->value, err);
+    scope.point = action->is_return ? DIAG_POINT_RETURN : DIAG_POINT_CALL;
+    status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, &scope,
+                                 &action->value, err);
     if (status == DIAG_OK && diag_aggregator_is_for(spec))
         status = diag_aggregator_new(spec, action->sink, &action->aggregator, err);
     if (status != DIAG_OK)
@@ -32,8 +35,8 @@ static enum diag_status build(struct diag_action *action, const struct diag_spec
         action->is_elapsed = diag_expression_is_elapsed(action->value);
         return DIAG_OK;
     }
-    status = diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, function,
-                                 action->is_return, &action->tags, err);
+    status =
+        diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, &scope, &action->tags, err);
     if (status == DIAG_OK)
         action->needs |= diag_expression_needs(action->tags);
     return status;

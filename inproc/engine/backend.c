@@ -3,16 +3,13 @@
 
 #include "inproc/engine/pycompat.h"
 
-enum diag_status diag_backend_choose(const struct diag_backend **out, struct diag_error *err) {
+enum diag_status diag_backend_check_interpreter(struct diag_error *err) {
 #ifdef Py_GIL_DISABLED
-    (void)out;
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
                           "free-threaded builds of Python are not supported yet");
 #elif defined(Py_DEBUG)
-    (void)out;
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "debug builds of Python are not supported");
 #elif PY_VERSION_HEX >= 0x030C0000
-    (void)out;
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
                           "Python %d.%d is not supported yet, only 3.11", PY_MAJOR_VERSION,
                           PY_MINOR_VERSION);
@@ -20,7 +17,6 @@ enum diag_status diag_backend_choose(const struct diag_backend **out, struct dia
     if (PyInterpreterState_Get() != PyInterpreterState_Main())
         return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
                               "sub-interpreters are not supported yet");
-    *out = &diag_backend_type_swap;
     return DIAG_OK;
 #endif
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* backend - a way to see the calls of one Python function, and what it calls when it sees one.
+/* backend - a way to see the calls of one callable from outside, and what it calls when it sees
+ * one. What happens inside of a function's frames is seen by way of observer.h.
  *
  * Threading: the GIL. */
 #ifndef DIAG_INPROC_ENGINE_BACKEND_H
@@ -10,6 +11,7 @@
 
 /* What to do at each call. Hooks are not called while an instrument runs on the same thread. */
 struct diag_hook {
+    uint64_t reentrant; /* counted by the backend: calls while an instrument ran on the thread */
     /* Before the call; no exception is set before or after. False: leave out `leave`. True: the
      * hook keeps alive by itself what `leave` needs, as it may be detached meanwhile. */
     bool (*enter)(struct diag_hook *hook, struct diag_call *call);
@@ -19,22 +21,33 @@ struct diag_hook {
     void (*exhausted)(struct diag_hook *hook);
 };
 
-struct diag_backend {
-    const char *name; /* a spec status's mechanism */
-    /* Calls of `function` go through `hook` from now on; calls in flight are left alone.
-     * DIAG_ERR_EXISTS: somebody else's hook is there. DIAG_ERR_NO_MEMORY. */
-    enum diag_status (*attach)(PyObject *function, struct diag_hook *hook, struct diag_error *err);
-    /* Restores the function exactly. Calls in flight still get their `leave`. Nothing happens if
-     * `hook` is not attached. */
-    void (*detach)(PyObject *function, struct diag_hook *hook);
+/* How far an attached hook sees. */
+struct diag_backend_coverage {
+    const char *mechanism; /* of those that the backend has; static */
+    char excluded[256];    /* what is not seen, and why; "": nothing */
 };
 
-/* CPython 3.11: the function's type is swapped for a copy of PyFunction_Type, and its vectorcall
- * for a thunk. */
+struct diag_backend {
+    const char *name; /* for messages */
+    /* Calls of `callable` go through `hook` from now on; calls in flight are left alone.
+     * DIAG_ERR_EXISTS: somebody else's hook is there. DIAG_ERR_UNSUPPORTED: why it cannot be seen.
+     * DIAG_ERR_NO_MEMORY. */
+    enum diag_status (*attach)(PyObject *callable, struct diag_hook *hook,
+                               struct diag_backend_coverage *coverage, struct diag_error *err);
+    /* Restores the callable exactly. Calls in flight still get their `leave`. Nothing happens if
+     * `hook` is not attached. */
+    void (*detach)(PyObject *callable, struct diag_hook *hook);
+};
+
+/* Python functions: the function's type is swapped for a copy of PyFunction_Type, and its
+ * vectorcall for a thunk. */
 extern const struct diag_backend diag_backend_type_swap;
 
-/* The backend for this interpreter. DIAG_ERR_UNSUPPORTED says why there is none. */
-DIAG_MUST_CHECK enum diag_status diag_backend_choose(const struct diag_backend **out,
-                                                     struct diag_error *err);
+/* Callables that are implemented in C: built-in functions and methods, Cython's functions, callable
+ * instances of types in C. */
+extern const struct diag_backend diag_backend_c;
+
+/* DIAG_ERR_UNSUPPORTED says why this interpreter cannot be probed. */
+DIAG_MUST_CHECK enum diag_status diag_backend_check_interpreter(struct diag_error *err);
 
 #endif

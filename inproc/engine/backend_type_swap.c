@@ -147,11 +147,20 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     original = entry->original;
     hook = entry->hook;
     leave = hook->leave; /* the hook may be gone after the call */
-    call.function = callable;
+    if (DIAG_UNLIKELY(thread->is_in_probe)) {
+        hook->reentrant++;
+        return original(callable, args, nargsf, kwnames);
+    }
+    call.callable = callable;
+    call.code = diag_py_code(callable);
+    call.globals = ((PyFunctionObject *)callable)->func_globals;
+    call.self = call.names = NULL;
     call.args = args;
     call.arg_count = PyVectorcall_NARGS(nargsf);
     call.kwnames = kwnames;
-    if (thread->is_in_probe || !hook->enter(hook, &call))
+    call.frame = NULL;
+    call.locals = NULL;
+    if (!hook->enter(hook, &call))
         return original(callable, args, nargsf, kwnames);
     result = original(callable, args, nargsf, kwnames);
     leave(&call, result);
@@ -211,7 +220,8 @@ static int ready(struct swapped *table) {
     return -1;
 }
 
-static enum diag_status attach(PyObject *object, struct diag_hook *hook, struct diag_error *err) {
+static enum diag_status attach(PyObject *object, struct diag_hook *hook,
+                               struct diag_backend_coverage *coverage, struct diag_error *err) {
     PyFunctionObject *function = (PyFunctionObject *)object;
     struct entry entry = {object, hook, function->vectorcall};
 
@@ -224,6 +234,7 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook, struct 
     function->vectorcall = thunk;
     function->func_version = 0;
     Py_SET_TYPE(function, &swapped.type);
+    *coverage = (struct diag_backend_coverage){.mechanism = "type-swap"};
     return DIAG_OK;
 }
 

@@ -35,7 +35,7 @@ static PyObject *keyword_value(const struct diag_call *call, PyObject *name) {
 
 /* Borrowed, or NULL. */
 static PyObject *default_value(const struct diag_call *call, int index) {
-    PyFunctionObject *function = (PyFunctionObject *)call->function;
+    PyFunctionObject *function = (PyFunctionObject *)call->callable;
 
     if (index < call->code->co_argcount) {
         PyObject *defaults = function->func_defaults;

@@ -81,9 +81,8 @@ static void imported(void *context) {
 
 enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct diag_engine **out,
                                  struct diag_error *err) {
-    const struct diag_backend *backend;
     struct diag_engine *engine;
-    enum diag_status status = diag_backend_choose(&backend, err);
+    enum diag_status status = diag_backend_check_interpreter(err);
 
     if (status != DIAG_OK)
         return status;
@@ -93,7 +92,7 @@ enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct dia
     diag_hit_clock_init();
     engine->sink = *sink;
     engine->table.sink = &engine->sink;
-    engine->table.backend = backend;
+    engine->table.backend = &diag_backend_type_swap;
     status = diag_runtime_new(&engine->table.runtime, err);
     if (status != DIAG_OK) {
         free(engine);

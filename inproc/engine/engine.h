@@ -29,6 +29,9 @@ struct diag_engine_aggregate {
 
 struct diag_engine_sink {
     void *context;
+    /* NULL, or takes the hits of `log` instruments in place of `emit`, as Python objects (borrowed;
+     * `tags`: NULL without a tags expression). Must not block. */
+    void (*hit)(void *context, const char *spec_id, struct _object *value, struct _object *tags);
     /* Takes one encoded diagnose.v1.Event; must not block, allocate or touch Python objects.
      * Anything but DIAG_OK counts as dropped for the probe. `is_kept`: must not be dropped for want
      * of room as long as there is any (an error is told once, a hit again and again). */

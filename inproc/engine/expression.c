@@ -284,14 +284,14 @@ static bool is_single_load(PyCodeObject *code, int *opcode, int *argument) {
     return loads == 1 && others == 0;
 }
 
-static int build(struct diag_expression *expression, const char *text, PyObject *function,
-                 bool is_return) {
+static int build(struct diag_expression *expression, const char *text,
+                 const struct diag_scope *scope) {
     PyCodeObject *code = (PyCodeObject *)expression->code;
     bool is_simple;
     int opcode = 0, argument = 0;
 
     expression->form = FORM_FUNCTION;
-    if (classify_names(expression, diag_py_code(function), is_return) < 0)
+    if (classify_names(expression, scope->code, scope->point == DIAG_POINT_RETURN) < 0)
         return -1;
     is_simple = is_single_load(code, &opcode, &argument);
     if (is_simple && opcode == LOAD_CONST) {
@@ -303,14 +303,12 @@ static int build(struct diag_expression *expression, const char *text, PyObject 
         expression->needs |= DIAG_EXPRESSION_NEEDS_START | DIAG_EXPRESSION_NEEDS_ELAPSED;
     if (expression->form != FORM_FUNCTION)
         return 0;
-    return make_function(expression, skip_indent(text),
-                         ((PyFunctionObject *)function)->func_globals);
+    return make_function(expression, skip_indent(text), scope->globals);
 }
 
 enum diag_status diag_expression_new(const char *text, const char *field,
-                                     struct diag_runtime *runtime, PyObject *function,
-                                     bool is_return, struct diag_expression **out,
-                                     struct diag_error *err) {
+                                     struct diag_runtime *runtime, const struct diag_scope *scope,
+                                     struct diag_expression **out, struct diag_error *err) {
     DIAG_CLEANUP(diag_expression_freep)
     struct diag_expression *expression = calloc(1, sizeof *expression);
     enum diag_status status;
@@ -321,7 +319,7 @@ enum diag_status diag_expression_new(const char *text, const char *field,
     status = compile_checked(text, field, &expression->code, err);
     if (status != DIAG_OK)
         return status;
-    if (build(expression, text, function, is_return) < 0)
+    if (build(expression, text, scope) < 0)
         return fail(field, err);
     *out = DIAG_TAKE_PTR(expression);
     return DIAG_OK;

@@ -77,7 +77,7 @@ PyTypeObject *diag_frame_view_type_new(void) {
 }
 
 PyObject *diag_frame_view_new(PyTypeObject *type, const struct diag_call *call) {
-    PyFunctionObject *function = (PyFunctionObject *)call->function;
+    PyFunctionObject *function = (PyFunctionObject *)call->callable;
     PyObject *locals = diag_call_arguments(call);
     struct frame_view *view;
 

@@ -56,6 +56,7 @@ enum diag_status diag_import_watch_new(const struct diag_backend *backend,
                                        void (*imported)(void *context), void *context,
                                        struct diag_import_watch **out, struct diag_error *err) {
     PyObject *function = find_loader();
+    struct diag_backend_coverage coverage;
     struct diag_import_watch *watch;
     enum diag_status status;
 
@@ -72,7 +73,7 @@ enum diag_status diag_import_watch_new(const struct diag_backend *backend,
     watch->imported = imported;
     watch->context = context;
     watch->references = 1;
-    status = backend->attach(function, &watch->hook, err);
+    status = backend->attach(function, &watch->hook, &coverage, err);
     if (status != DIAG_OK) {
         unref(watch);
         return status;

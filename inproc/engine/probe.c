@@ -89,7 +89,7 @@ static bool enter(struct diag_hook *hook, struct diag_call *call) {
 
     list->references++;
     call->state = list;
-    call->code = (PyCodeObject *)Py_NewRef((PyObject *)diag_py_code(call->function));
+    Py_INCREF(call->code);
     call->result = NULL;
     if (list->has_call || list->needs != 0) {
         call->start_monotonic_ns = diag_hit_clock_monotonic_ns();
@@ -196,6 +196,7 @@ void diag_probe_free(struct diag_probe *probe) {
 enum diag_status diag_probe_add(struct diag_probe *probe, struct diag_action *action,
                                 struct diag_error *err) {
     struct action_list *old = probe->list, *list = list_new(old == NULL ? 1 : old->count + 1);
+    struct diag_backend_coverage coverage;
     enum diag_status status;
 
     if (list == NULL)
@@ -205,7 +206,7 @@ enum diag_status diag_probe_add(struct diag_probe *probe, struct diag_action *ac
     list_append(list, action);
     probe->list = list;
     if (old == NULL) {
-        status = probe->backend->attach(probe->function, &probe->hook, err);
+        status = probe->backend->attach(probe->function, &probe->hook, &coverage, err);
         if (status != DIAG_OK) {
             probe->list = NULL;
             list_unref(list);

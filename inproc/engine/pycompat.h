@@ -10,8 +10,10 @@
 #ifndef PY_SSIZE_T_CLEAN
 #define PY_SSIZE_T_CLEAN
 #endif
+#define Py_BUILD_CORE_MODULE 1 /* interpreter frames */
 #include <Python.h>
 
+#include <internal/pycore_frame.h>
 #include <opcode.h>
 #include <stdbool.h>
 
@@ -23,6 +25,10 @@
 
 /* ISO C has no conversion from functions to void *, PyType_Slot wants one. */
 #define DIAG_PY_SLOT(function) (__extension__(void *)(function))
+
+/* What the interpreter keeps of a call of a Python function; a PyFrameObject is made of it only
+ * when somebody asks. */
+typedef struct _PyInterpreterFrame diag_py_frame;
 
 /* Functions whose type was swapped included; PyFunction_Check would say no to those. */
 static inline bool diag_py_is_function(PyObject *object) {
@@ -73,6 +79,34 @@ static inline int diag_py_loaded_name(int opcode, int argument) {
  * `levels` of its own. A negative number takes them back. */
 static inline void diag_py_credit_recursion(PyThreadState *thread, int levels) {
     thread->recursion_remaining += levels;
+}
+
+/* The frame that the thread executes. */
+static inline diag_py_frame *diag_py_current_frame(const PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return thread->current_frame;
+#else
+    return thread->cframe->current_frame;
+#endif
+}
+
+/* Borrowed. */
+static inline PyCodeObject *diag_py_frame_code(const diag_py_frame *frame) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return (PyCodeObject *)frame->f_executable;
+#else
+    return frame->f_code;
+#endif
+}
+
+/* The frame's variables, in the order of the code's localsplus; NULL: unbound. */
+static inline PyObject *const *diag_py_frame_locals(const diag_py_frame *frame) {
+    return frame->localsplus;
+}
+
+/* Borrowed. */
+static inline PyObject *diag_py_frame_globals(const diag_py_frame *frame) {
+    return frame->f_globals;
 }
 
 /* True if sys.settrace or sys.setprofile would see what this thread runs. */

@@ -136,7 +136,6 @@ static int put_context(const struct diag_runtime *runtime, const struct diag_cal
 }
 
 PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struct diag_call *call) {
-    PyFunctionObject *function = (PyFunctionObject *)call->function;
     PyObject *names = PyDict_New(), *arguments = diag_call_arguments(call), *namespace = NULL;
 
     if (names == NULL || arguments == NULL ||
@@ -146,7 +145,7 @@ PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struc
     if (call->result != NULL &&
         put_context(runtime, call, names, DIAG_CONTEXT_RESULT, DIAG_CONTEXT_COUNT) < 0)
         goto done;
-    namespace = diag_namespace_new(runtime->namespace_type, names, function->func_globals);
+    namespace = diag_namespace_new(runtime->namespace_type, names, call->globals);
 done:
     Py_XDECREF(names);
     Py_XDECREF(arguments);

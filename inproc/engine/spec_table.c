@@ -113,20 +113,21 @@ static enum diag_status attach(struct diag_spec_table *table, struct diag_spec_e
 
 /* Arms the entry, or says in its state why not. */
 static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bool is_importing) {
-    bool is_return = strcmp(entry->spec->instrument.event, "return") == 0;
+    enum diag_point point =
+        strcmp(entry->spec->instrument.event, "return") == 0 ? DIAG_POINT_RETURN : DIAG_POINT_CALL;
     struct diag_target target;
 
-    diag_target_resolve(entry->spec->target, is_return, is_importing, &target);
+    diag_target_resolve(entry->spec->target, point, is_importing, &target);
     if (target.outcome == DIAG_TARGET_FOUND) {
         bool is_same = entry->action != NULL &&
                        diag_probe_function(entry->probe) == target.function &&
                        entry->action->code == diag_py_code(target.function);
 
         if (is_same || attach(table, entry, target.function, &target.error) == DIAG_OK) {
-            Py_DECREF(target.function);
+            diag_target_done(&target);
             return;
         }
-        Py_DECREF(target.function);
+        diag_target_done(&target);
     }
     disarm(table, entry);
     set_state(entry,

@@ -252,6 +252,19 @@ static void check_function(struct diag_target *out, PyObject *function, bool is_
     }
     out->outcome = DIAG_TARGET_FOUND;
     out->function = Py_NewRef(function);
+    out->written = Py_NewRef(function);
+    out->globals = Py_NewRef(((PyFunctionObject *)function)->func_globals);
+}
+
+void diag_target_done(struct diag_target *target) {
+    Py_CLEAR(target->function);
+    Py_CLEAR(target->callable);
+    for (size_t i = 0; i < target->code_count; i++)
+        Py_CLEAR(target->codes[i]);
+    target->code_count = 0;
+    Py_CLEAR(target->globals);
+    Py_CLEAR(target->written);
+    Py_CLEAR(target->self);
 }
 
 /* Judges what lies at the end of the path. */
@@ -298,9 +311,9 @@ static void walk(struct diag_target *out, const struct path *path, PyObject *mod
     Py_DECREF(object);
 }
 
-void diag_target_resolve(const char *path_text, bool is_return, bool is_importing,
+void diag_target_resolve(const char *path_text, enum diag_point point, bool is_importing,
                          struct diag_target *out) {
-    bool is_first = true;
+    bool is_return = point == DIAG_POINT_RETURN, is_first = true;
     struct path path;
 
     memset(out, 0, sizeof *out);

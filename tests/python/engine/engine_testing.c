@@ -76,7 +76,13 @@ static PyObject *raise(const struct diag_error *error) {
 
 static PyObject *start(PyObject *self, PyObject *unused) {
     struct diag_engine_sink sink = {
-        &recorder, emit, status_changed, aggregate_open, aggregate_update, aggregate_retire};
+        .context = &recorder,
+        .emit = emit,
+        .status_changed = status_changed,
+        .aggregate_open = aggregate_open,
+        .aggregate_update = aggregate_update,
+        .aggregate_retire = aggregate_retire,
+    };
     struct diag_error error;
 
     (void)self;
