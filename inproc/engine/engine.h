@@ -16,6 +16,7 @@
 #include "lib/spec/spec_status.h"
 
 struct diag_engine;
+struct _object; /* PyObject */
 
 /* A running total: that of one spec and tag set. Each text is a piece of an encoded
  * diagnose.v1.Aggregate, see lib/event/aggregate_encoder.h. */
