@@ -138,7 +138,15 @@ static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bo
 
 static enum diag_status check(const struct diag_spec *spec, struct diag_error *err) {
     enum diag_status status = diag_spec_validate(spec, err);
+    enum diag_spec_event event;
+    int line;
 
+    if (status == DIAG_OK)
+        status = diag_spec_event_parse(spec->instrument.event, &event, &line, err);
+    if (status == DIAG_OK && event != DIAG_SPEC_EVENT_CALL && event != DIAG_SPEC_EVENT_RETURN)
+        status = diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                                "instrument.event: \"%s\" is not supported in this process",
+                                spec->instrument.event);
     if (status == DIAG_OK)
         status = diag_expression_check(spec->instrument.value, "instrument.value", err);
     if (status == DIAG_OK && spec->instrument.tags != NULL)

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "lib/spec/spec_status.h"
+#include "lib/spec/spec_target.h"
+#include "lib/spec/spec_text.h"
 
 void diag_spec_free(struct diag_spec *spec) {
     if (spec == NULL)
@@ -44,6 +46,22 @@ const char *diag_spec_state_name(enum diag_spec_state state) {
     return "UNSPECIFIED";
 }
 
+const char *diag_skip_name(enum diag_skip skip) {
+    switch (skip) {
+    case DIAG_SKIP_REENTRANT:
+        return "reentrant";
+    case DIAG_SKIP_IN_FLIGHT:
+        return "in flight";
+    case DIAG_SKIP_UNBOUND:
+        return "unbound";
+    case DIAG_SKIP_FILTERED:
+        return "filtered";
+    case DIAG_SKIP_COUNT:
+        break;
+    }
+    return "unknown";
+}
+
 static enum diag_status check_length(const char *field, const char *text, size_t max,
                                      struct diag_error *err) {
     size_t length = strlen(text);
@@ -77,44 +95,21 @@ enum diag_status diag_spec_validate_id(const char *id, struct diag_error *err) {
     return DIAG_OK;
 }
 
-/* Identifiers in any script are fine; what no Python identifier can have is refused. */
-static enum diag_status check_target(const char *target, struct diag_error *err) {
-    enum diag_status status = check_length("target", target, DIAG_SPEC_TARGET_MAX, err);
-    const char *part = target;
-
-    if (status != DIAG_OK)
-        return status;
-    if (strchr(target, '.') == NULL)
-        return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                              "target: \"%s\" names no module; expected module.function", target);
-    for (;;) {
-        size_t length = strcspn(part, ".");
-        if (length == 0)
-            return diag_error_set(err, DIAG_ERR_INVALID, 0, "target: \"%s\" has an empty component",
-                                  target);
-        if (isdigit((unsigned char)part[0]) || strcspn(part, " \t\r\n/\\:()[]{}'\"-+*,;") < length)
-            return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                                  "target: \"%.*s\" is not a Python identifier", (int)length, part);
-        if (part[length] == '\0')
-            return DIAG_OK;
-        part += length + 1;
-    }
-}
-
 static enum diag_status check_one_of(const char *field, const char *text,
                                      const char *const *allowed, size_t count, const char *list,
                                      struct diag_error *err) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(text, allowed[i]) == 0)
             return DIAG_OK;
-    return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: \"%.64s\" is not one of: %s", field, text,
-                          list);
+    return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: \"%.*s\" is not one of: %s", field,
+                          diag_spec_shown_size(text, 64), text, list);
 }
 
 static enum diag_status check_instrument(const struct diag_instrument *instrument,
                                          struct diag_error *err) {
     static const char *const types[] = {"log", "incr", "hist"};
-    static const char *const events[] = {"call", "return"};
+    enum diag_spec_event event;
+    int line;
     enum diag_status status;
 
     status = check_length("instrument.type", instrument->type, DIAG_SPEC_NAME_MAX, err);
@@ -130,8 +125,7 @@ static enum diag_status check_instrument(const struct diag_instrument *instrumen
     status = check_length("instrument.value", instrument->value, DIAG_SPEC_EXPRESSION_MAX, err);
     if (status != DIAG_OK)
         return status;
-    status = check_one_of("instrument.event", instrument->event, events, DIAG_ARRAY_SIZE(events),
-                          "call, return", err);
+    status = diag_spec_event_parse(instrument->event, &event, &line, err);
     if (status != DIAG_OK)
         return status;
     if (instrument->tags != NULL)
@@ -145,7 +139,9 @@ enum diag_status diag_spec_validate(const struct diag_spec *spec, struct diag_er
 
     if (status != DIAG_OK)
         return status;
-    status = check_target(spec->target, err);
+    status = check_length("target", spec->target, DIAG_SPEC_TARGET_MAX, err);
+    if (status == DIAG_OK)
+        status = diag_spec_target_check(spec->target, err);
     if (status != DIAG_OK)
         return status;
     status = check_instrument(&spec->instrument, err);
@@ -169,7 +165,8 @@ enum diag_status diag_spec_validate(const struct diag_spec *spec, struct diag_er
             return status;
         if (strlen(spec->match_labels[i].value) > DIAG_SPEC_LABEL_MAX)
             return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                                  "selector.labels.%.64s: at most %d bytes are allowed",
+                                  "selector.labels.%.*s: at most %d bytes are allowed",
+                                  diag_spec_shown_size(spec->match_labels[i].key, 64),
                                   spec->match_labels[i].key, DIAG_SPEC_LABEL_MAX);
     }
     return DIAG_OK;

@@ -33,7 +33,7 @@ struct diag_instrument {
     char *type;  /* "log", "incr" or "hist" */
     char *name;  /* never empty: the spec's id by default */
     char *value; /* Python expression */
-    char *event; /* "call" or "return" */
+    char *event; /* see enum diag_spec_event */
     char *tags;  /* Python expression out of custom["tags"], or NULL */
 };
 
@@ -51,17 +51,34 @@ struct diag_spec {
     uint64_t expires_unix_ns;
 };
 
+/* When an instrument fires: "call", "return", "end", "line:N". */
+enum diag_spec_event {
+    DIAG_SPEC_EVENT_CALL,   /* before the function runs */
+    DIAG_SPEC_EVENT_RETURN, /* after it has returned or raised */
+    DIAG_SPEC_EVENT_END,    /* inside of it, just before it returns or raises */
+    DIAG_SPEC_EVENT_LINE,   /* inside of it, just before line N of its file is executed */
+};
+
 /* NULL is fine. */
 void diag_spec_free(struct diag_spec *spec);
 DIAG_DEFINE_FREEP(diag_spec, struct diag_spec)
 
 /* Checks every field against its limits and form. DIAG_ERR_INVALID; the message begins with the
- * field's path: `instrument.event: "retrun" is not one of: call, return`. */
+ * field's path: `instrument.event: "retrun" is not one of: call, return, end, line:N`. */
 DIAG_MUST_CHECK enum diag_status diag_spec_validate(const struct diag_spec *spec,
                                                     struct diag_error *err);
 
 /* Checks only an id, as in Get and Delete. */
 DIAG_MUST_CHECK enum diag_status diag_spec_validate_id(const char *id, struct diag_error *err);
+
+/* Reads an instrument's event. `*line` is set for LINE only: 1 to INT_MAX. DIAG_ERR_INVALID as from
+ * diag_spec_validate. */
+DIAG_MUST_CHECK enum diag_status diag_spec_event_parse(const char *text, enum diag_spec_event *out,
+                                                       int *line, struct diag_error *err);
+
+/* True if the target is of the form FILE:LINE, not dotted names. The file is the first `*file_size`
+ * bytes; outputs may be NULL. For targets that diag_spec_validate has accepted. */
+bool diag_spec_target_is_line(const char *target, size_t *file_size, int *line);
 
 /* True if both ask for the same (ids included, the controller's own fields left out). */
 bool diag_spec_equal(const struct diag_spec *a, const struct diag_spec *b);

@@ -85,7 +85,7 @@ TEST(Spec, Validation) {
         {"value too long", [](Fixture &f) { f.value = std::string(8193, '1'); },
          "instrument.value: 8193 bytes, at most 8192 are allowed"},
         {"event", [](Fixture &f) { f.event = "retrun"; },
-         "instrument.event: \"retrun\" is not one of: call, return"},
+         "instrument.event: \"retrun\" is not one of: call, return, end, line:N"},
         {"tags too long", [](Fixture &f) { f.tags = std::string(9000, '1'); },
          "instrument.custom.tags: 9000 bytes, at most 8192 are allowed"},
         {"no lifespan", [](Fixture &f) { f.lifespan_ms = 0; },
@@ -119,6 +119,167 @@ TEST(Spec, Validation) {
         Fixture fixture;
         c.change(fixture);
         EXPECT_EQ(fixture.problem(), c.problem) << c.name;
+    }
+}
+
+TEST(Spec, Targets) {
+    const std::string not_identifier = " is not a Python identifier";
+    const std::string line_rule = " names no line: the line must be a number from 1 to 2147483647, "
+                                  "without sign, spaces or leading zeros";
+    struct {
+        std::string target;
+        std::string problem; // behind "target: "
+    } const cases[] = {
+        {"a.b", ""},
+        {"shop.cart.Cart.total", ""},
+        {"_a._1", ""},
+        {"shop.make.<locals>.inner", ""},
+        {"shop.make.<locals>.inner.<locals>.innermost", ""},
+        {"shop.make.<locals>.Class.method", ""},
+        {"shop.<lambda>", ""},
+        {"shop.Cart.<lambda>", ""},
+        {"shop.make.<locals>.<lambda>", ""},
+        {"shop.<lambda>.<locals>.<genexpr>", ""},
+        {"shop.make.<locals>.<listcomp>", ""},
+        {"shop.make.<locals>.<setcomp>", ""},
+        {"shop.make.<locals>.<dictcomp>.<locals>.<lambda>", ""},
+        {"cart.py:1", ""},
+        {"shop/cart.py:42", ""},
+        {"/srv/my shop (2)/caf\xc3\xa9/cart.py:2147483647", ""},
+        {"/usr/local/bin/serve:7", ""},
+        {"C:/shop/cart.py:9", ""},
+        {"a/<stdin>:3", ""},
+        {std::string(499, 'x') + "/a.py:1234567", ""},
+        {std::string(500, 'x') + "/a.py:1234567", "513 bytes, at most 512 are allowed"},
+
+        {"f", "\"f\" names no module; expected module.function"},
+        {"\xce\xb1\xce\xb2", "\"\xce\xb1\xce\xb2\" names no module; expected module.function"},
+        {".", "\".\" has an empty component"},
+        {"a.b.", "\"a.b.\" has an empty component"},
+        {"a.b c", "\"b c\"" + not_identifier},
+        {"a.b[0]", "\"b[0]\"" + not_identifier},
+        {"a.b@c", "\"b@c\"" + not_identifier},
+        {"a.b>", "\"b>\"" + not_identifier},
+        {"a.2", "\"2\"" + not_identifier},
+        {"a." + std::string(400, '+'), "\"" + std::string(256, '+') + "\"" + not_identifier},
+        {"a." + std::string(255, '+') + "\xc3\xa9",
+         "\"" + std::string(255, '+') + "\"" + not_identifier},
+        {"<lambda>.a", "\"<lambda>.a\" does not begin with a module's name"},
+        {"a.<locals>.b", "\"a.<locals>.b\" has a <locals> that comes behind no function"},
+        {"a.b.<locals>.<locals>.c",
+         "\"a.b.<locals>.<locals>.c\" has a <locals> that comes behind no function"},
+        {"a.b.<locals>", "\"a.b.<locals>\" ends in <locals>; expected a function's name behind it"},
+        {"a.b.<local>.c", "\"<local>\" is not one of: <locals>, <lambda>, <listcomp>, <setcomp>, "
+                          "<dictcomp>, <genexpr>"},
+        {"a.<module>", "\"<module>\" is not one of: <locals>, <lambda>, <listcomp>, <setcomp>, "
+                       "<dictcomp>, <genexpr>"},
+        {"a.<lambda>.b", "only <locals> can come behind <lambda>, not \"b\""},
+        {"a\nb.c", "has a control character at byte 2"},
+        {"a.b\x7f", "has a control character at byte 4"},
+        {"a.\xc2\x85", "has a control character at byte 3"},
+        {"a/b\t.py:3", "has a control character at byte 4"},
+        {"shop/cart.py", "\"shop/cart.py\" names no line; expected path/file.py:LINE"},
+        {"shop/cart.py:", "\"shop/cart.py:\"" + line_rule},
+        {"shop/cart.py:0", "\"shop/cart.py:0\"" + line_rule},
+        {"shop/cart.py:-1", "\"shop/cart.py:-1\"" + line_rule},
+        {"shop/cart.py:+1", "\"shop/cart.py:+1\"" + line_rule},
+        {"shop/cart.py:01", "\"shop/cart.py:01\"" + line_rule},
+        {"shop/cart.py: 1", "\"shop/cart.py: 1\"" + line_rule},
+        {"shop/cart.py:1x", "\"shop/cart.py:1x\"" + line_rule},
+        {"shop/cart.py:2147483648", "\"shop/cart.py:2147483648\"" + line_rule},
+        {"shop/cart.py:99999999999999999999", "\"shop/cart.py:99999999999999999999\"" + line_rule},
+        {"shop/:3", "\"shop/:3\" names a folder; expected path/file.py:LINE"},
+        {":3", "\":3\" is neither module.function nor path/file.py:LINE"},
+        {".py:3", "\".py:3\" is neither module.function nor path/file.py:LINE"},
+        {"shop.cart:total", "\"shop.cart:total\" is neither module.function nor path/file.py:LINE"},
+    };
+
+    for (const auto &c : cases) {
+        Fixture fixture;
+        fixture.target = c.target;
+        EXPECT_EQ(fixture.problem(), c.problem.empty() ? "valid" : "target: " + c.problem)
+            << c.target;
+    }
+}
+
+TEST(Spec, Events) {
+    const std::string line_rule = ": the line must be a number from 1 to 2147483647, without sign, "
+                                  "spaces or leading zeros";
+    const int none = -7;
+    struct {
+        std::string text;
+        enum diag_spec_event event;
+        int line;
+        std::string problem; // behind "instrument.event: "
+    } const cases[] = {
+        {"call", DIAG_SPEC_EVENT_CALL, none, ""},
+        {"return", DIAG_SPEC_EVENT_RETURN, none, ""},
+        {"end", DIAG_SPEC_EVENT_END, none, ""},
+        {"line:1", DIAG_SPEC_EVENT_LINE, 1, ""},
+        {"line:2147483647", DIAG_SPEC_EVENT_LINE, 2147483647, ""},
+        {"Return", {}, none, "\"Return\" is not one of: call, return, end, line:N"},
+        {"end ", {}, none, "\"end \" is not one of: call, return, end, line:N"},
+        {"lines:1", {}, none, "\"lines:1\" is not one of: call, return, end, line:N"},
+        {std::string(63, 'x') + "\xc3\xa9",
+         {},
+         none,
+         "\"" + std::string(63, 'x') + "\" is not one of: call, return, end, line:N"},
+        {"hotspots",
+         {},
+         none,
+         "\"hotspots\" is no event, but a name for expressions; use it in instrument.value with "
+         "event: return"},
+        {"line", {}, none, "\"line\" names no line; expected line:N, such as line:42"},
+        {"line:", {}, none, "\"line:\" names no line; expected line:N, such as line:42"},
+        {"line:0", {}, none, "\"line:0\"" + line_rule},
+        {"line:-1", {}, none, "\"line:-1\"" + line_rule},
+        {"line:+1", {}, none, "\"line:+1\"" + line_rule},
+        {"line:042", {}, none, "\"line:042\"" + line_rule},
+        {"line: 4", {}, none, "\"line: 4\"" + line_rule},
+        {"line:4 ", {}, none, "\"line:4 \"" + line_rule},
+        {"line:0x10", {}, none, "\"line:0x10\"" + line_rule},
+        {"line:1.5", {}, none, "\"line:1.5\"" + line_rule},
+        {"line:2147483648", {}, none, "\"line:2147483648\"" + line_rule},
+        {"line:18446744073709551617", {}, none, "\"line:18446744073709551617\"" + line_rule},
+    };
+
+    for (const auto &c : cases) {
+        Fixture fixture;
+        enum diag_spec_event event = {};
+        int line = none;
+
+        fixture.event = c.text;
+        EXPECT_EQ(fixture.problem(), c.problem.empty() ? "valid" : "instrument.event: " + c.problem)
+            << c.text;
+        EXPECT_EQ(diag_spec_event_parse(c.text.c_str(), &event, &line, nullptr),
+                  c.problem.empty() ? DIAG_OK : DIAG_ERR_INVALID)
+            << c.text;
+        EXPECT_EQ(event, c.event) << c.text;
+        EXPECT_EQ(line, c.line) << c.text;
+    }
+}
+
+TEST(Spec, TargetsWithALine) {
+    struct {
+        const char *target;
+        bool is_line;
+        size_t file_size;
+        int line;
+    } const cases[] = {
+        {"a.b", false, 0, 0},
+        {"a.b.<locals>.<lambda>", false, 0, 0},
+        {"cart.py:12", true, 7, 12},
+        {"/srv/a:b/cart.py:2147483647", true, 16, 2147483647},
+    };
+
+    for (const auto &c : cases) {
+        size_t file_size = 0;
+        int line = 0;
+
+        EXPECT_EQ(diag_spec_target_is_line(c.target, &file_size, &line), c.is_line) << c.target;
+        EXPECT_EQ(file_size, c.file_size) << c.target;
+        EXPECT_EQ(line, c.line) << c.target;
+        EXPECT_EQ(diag_spec_target_is_line(c.target, nullptr, nullptr), c.is_line) << c.target;
     }
 }
 
@@ -180,6 +341,14 @@ TEST(Spec, Expiry) {
     spec.expires_unix_ns = 100;
     EXPECT_FALSE(diag_spec_is_expired(&spec, 99));
     EXPECT_TRUE(diag_spec_is_expired(&spec, 100));
+}
+
+TEST(Skip, Names) {
+    EXPECT_STREQ(diag_skip_name(DIAG_SKIP_REENTRANT), "reentrant");
+    EXPECT_STREQ(diag_skip_name(DIAG_SKIP_IN_FLIGHT), "in flight");
+    EXPECT_STREQ(diag_skip_name(DIAG_SKIP_UNBOUND), "unbound");
+    EXPECT_STREQ(diag_skip_name(DIAG_SKIP_FILTERED), "filtered");
+    EXPECT_STREQ(diag_skip_name(static_cast<enum diag_skip>(77)), "unknown");
 }
 
 TEST(SpecState, Names) {
