@@ -85,21 +85,6 @@ def system_libraries():
         package = "libyaml-dev",
     )
 
-def _system_python_impl(ctx):
-    program = "import sysconfig; print(sysconfig.get_paths()['include']); " + \
-              "print(sysconfig.get_config_var('EXT_SUFFIX'))"
-    result = ctx.execute(["/usr/bin/python3", "-c", program])
-    if result.return_code:
-        fail("python3: " + result.stderr)
-    include, ext_suffix = result.stdout.strip().split("\n")
-    if not ctx.path(include + "/Python.h").exists:
-        fail(include + "/Python.h is missing: apt-get install python3-dev")
-    ctx.symlink(include, "include")
-    ctx.file("BUILD.bazel", _LIBRARY.format(name = "headers", linkopts = "[]"))
-    ctx.file("python.bzl", "EXT_SUFFIX = %s\n" % repr(ext_suffix))
-
-system_python = repository_rule(implementation = _system_python_impl, local = True)
-
 # Bazel's own WORKSPACE suffix would fetch these from the network.
 # Name -> where Debian's Bazel 7 keeps it ("": only the stub in //third_party/bazel_stubs).
 _SUFFIX_REPOSITORIES = {
