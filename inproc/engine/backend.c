@@ -9,10 +9,6 @@ enum diag_status diag_backend_check_interpreter(struct diag_error *err) {
                           "free-threaded builds of Python are not supported yet");
 #elif defined(Py_DEBUG)
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "debug builds of Python are not supported");
-#elif PY_VERSION_HEX >= 0x030C0000
-    return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
-                          "Python %d.%d is not supported yet, only 3.11", PY_MAJOR_VERSION,
-                          PY_MINOR_VERSION);
 #else
     if (PyInterpreterState_Get() != PyInterpreterState_Main())
         return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,

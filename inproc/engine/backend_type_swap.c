@@ -35,6 +35,7 @@ struct swapped {
     struct entry *entries; /* open addressing, linear probing */
     size_t capacity;       /* a power of two, or 0 */
     size_t count;
+    vectorcallfunc unprobed; /* of functions that nobody has changed */
 };
 
 static struct swapped swapped;
@@ -109,11 +110,10 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
 static void restore(struct swapped *table, struct entry *entry) {
     PyFunctionObject *function = (PyFunctionObject *)entry->function;
 
-    if (function->vectorcall == thunk)
-        function->vectorcall = entry->original;
-    function->func_version = 0;
     if (Py_TYPE(function) == &table->type)
         Py_SET_TYPE(function, &PyFunction_Type);
+    diag_py_set_vectorcall(function,
+                           function->vectorcall == thunk ? entry->original : function->vectorcall);
     erase(table, entry);
     Py_DECREF(function);
 }
@@ -130,6 +130,16 @@ static __attribute__((noinline)) PyObject *call_exhausted(struct swapped *table,
     return original(callable, args, nargsf, kwnames);
 }
 
+/* As calls from Python code to Python functions come to C only here, they do not count there. */
+static PyObject *call_original(vectorcallfunc original, PyObject *callable, PyObject *const *args,
+                               size_t nargsf, PyObject *kwnames) {
+    PyThreadState *thread = diag_py_begin_uncounted_call();
+    PyObject *result = original(callable, args, nargsf, kwnames);
+
+    diag_py_end_uncounted_call(thread);
+    return result;
+}
+
 static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
                        PyObject *kwnames) {
     struct diag_thread_state *thread = diag_thread_state_get();
@@ -141,7 +151,7 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     PyObject *result;
 
     if (DIAG_UNLIKELY(entry == NULL)) /* restored, and called through a copy of vectorcall */
-        return _PyFunction_Vectorcall(callable, args, nargsf, kwnames);
+        return swapped.unprobed(callable, args, nargsf, kwnames);
     if (DIAG_UNLIKELY(diag_thread_state_is_stack_low(thread)))
         return call_exhausted(&swapped, entry, callable, args, nargsf, kwnames);
     original = entry->original;
@@ -149,7 +159,7 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     leave = hook->leave; /* the hook may be gone after the call */
     if (DIAG_UNLIKELY(thread->is_in_probe)) {
         hook->reentrant++;
-        return original(callable, args, nargsf, kwnames);
+        return call_original(original, callable, args, nargsf, kwnames);
     }
     call.callable = callable;
     call.code = diag_py_code(callable);
@@ -161,8 +171,8 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     call.frame = NULL;
     call.locals = NULL;
     if (!hook->enter(hook, &call))
-        return original(callable, args, nargsf, kwnames);
-    result = original(callable, args, nargsf, kwnames);
+        return call_original(original, callable, args, nargsf, kwnames);
+    result = call_original(original, callable, args, nargsf, kwnames);
     leave(&call, result);
     return result;
 }
@@ -196,6 +206,16 @@ static PyGetSetDef getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+/* The vectorcall of a function that is made of the code of another one, and never runs. */
+static vectorcallfunc find_unprobed(const PyFunctionObject *like) {
+    PyObject *function = PyFunction_New(like->func_code, like->func_globals);
+    vectorcallfunc unprobed = function == NULL ? NULL : ((PyFunctionObject *)function)->vectorcall;
+
+    Py_XDECREF(function);
+    PyErr_Clear();
+    return unprobed;
+}
+
 static int ready(struct swapped *table) {
     PyTypeObject *type = &table->type;
 
@@ -212,7 +232,8 @@ static int ready(struct swapped *table) {
     type->tp_members = members;
     type->tp_new = NULL;
     type->tp_version_tag = 0;
-    type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG);
+    type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG |
+                        DIAG_PY_TPFLAGS_BUILTIN);
     type->tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION;
     if (PyType_Ready(type) == 0)
         return 0;
@@ -227,12 +248,13 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook,
 
     if (find(&swapped, object) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
-    if (ready(&swapped) < 0 || !make_room(&swapped))
+    if (swapped.unprobed == NULL)
+        swapped.unprobed = find_unprobed(function);
+    if (swapped.unprobed == NULL || ready(&swapped) < 0 || !make_room(&swapped))
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "type swap");
     Py_INCREF(object);
     insert(&swapped, entry);
-    function->vectorcall = thunk;
-    function->func_version = 0;
+    diag_py_set_vectorcall(function, thunk);
     Py_SET_TYPE(function, &swapped.type);
     *coverage = (struct diag_backend_coverage){.mechanism = "type-swap"};
     return DIAG_OK;

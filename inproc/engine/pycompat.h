@@ -13,7 +13,9 @@
 #define Py_BUILD_CORE_MODULE 1 /* interpreter frames */
 #include <Python.h>
 
+#include <internal/pycore_dict.h>
 #include <internal/pycore_frame.h>
+#include <internal/pycore_object.h>
 #include <opcode.h>
 #include <stdbool.h>
 
@@ -25,6 +27,17 @@
 
 /* ISO C has no conversion from functions to void *, PyType_Slot wants one. */
 #define DIAG_PY_SLOT(function) (__extension__(void *)(function))
+
+/* What a call of a Python function from C takes of the C recursion limit: ceval.c's
+ * PY_EVAL_C_STACK_UNITS. */
+#define DIAG_PY_EVAL_C_UNITS 2
+
+/* Types that the interpreter itself brings have some of their parts elsewhere. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define DIAG_PY_TPFLAGS_BUILTIN _Py_TPFLAGS_STATIC_BUILTIN
+#else
+#define DIAG_PY_TPFLAGS_BUILTIN 0
+#endif
 
 /* What the interpreter keeps of a call of a Python function; a PyFrameObject is made of it only
  * when somebody asks. */
@@ -56,13 +69,77 @@ static inline bool diag_py_is_generator(PyCodeObject *code) {
 
 /* Borrowed; NULL: none. */
 static inline PyObject *diag_py_type_dict(PyTypeObject *type) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *dict = PyType_GetDict(type); /* the interpreter has those of built-in types */
+
+    Py_XDECREF(dict);
+    return dict;
+#else
     return type->tp_dict;
+#endif
 }
 
-/* Borrowed: the object's __dict__, without asking its type; NULL: it has none. */
-static inline PyObject *diag_py_instance_dict(PyObject *object) {
-    PyObject **dict = _PyObject_GetDictPtr(object);
+/* The attributes of an object that has no dict of its own yet, in the order of its class's keys;
+ * NULL: it has one, or has no attributes. */
+static inline PyDictValues *diag_py_inline_values(PyObject *object) {
+#if PY_VERSION_HEX >= 0x030D0000
+    if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_INLINE_VALUES))
+        return NULL;
+    return _PyObject_InlineValues(object)->valid ? _PyObject_InlineValues(object) : NULL;
+#else
+    if (!(Py_TYPE(object)->tp_flags & Py_TPFLAGS_MANAGED_DICT))
+        return NULL;
+#if PY_VERSION_HEX >= 0x030C0000
+    PyDictOrValues dict_or_values = *_PyObject_DictOrValuesPointer(object);
 
+    return _PyDictOrValues_IsValues(dict_or_values) ? _PyDictOrValues_GetValues(dict_or_values)
+                                                    : NULL;
+#else
+    return *_PyObject_ValuesPointer(object);
+#endif
+#endif
+}
+
+/* Borrowed: what the object's __dict__ has under `name` (a str), without asking its type, and
+ * without making a dict where there is none yet. NULL: nothing; no exception is set. */
+static inline PyObject *diag_py_instance_item(PyObject *object, PyObject *name) {
+    PyDictValues *values = diag_py_inline_values(object);
+    PyObject **dict, *item;
+
+    if (values != NULL) {
+        PyDictKeysObject *keys = ((PyHeapTypeObject *)Py_TYPE(object))->ht_cached_keys;
+
+        for (Py_ssize_t i = 0; i < keys->dk_nentries; i++) {
+            PyObject *key = DK_UNICODE_ENTRIES(keys)[i].me_key;
+
+            if (key == name || (key != NULL && PyUnicode_Compare(key, name) == 0))
+                return values->values[i];
+        }
+        return NULL;
+    }
+    dict = _PyObject_GetDictPtr(object);
+    if (dict == NULL || *dict == NULL || !PyDict_Check(*dict))
+        return NULL;
+    item = PyDict_GetItemWithError(*dict, name);
+    if (item == NULL)
+        PyErr_Clear();
+    return item;
+}
+
+/* Borrowed: the object's __dict__, without asking its type; made if the object keeps its
+ * attributes in another way. NULL: it has none. */
+static inline PyObject *diag_py_instance_dict(PyObject *object) {
+    PyObject **dict;
+
+    if (diag_py_inline_values(object) != NULL) {
+        PyObject *made = PyObject_GenericGetDict(object, NULL);
+
+        if (made == NULL)
+            PyErr_Clear();
+        Py_XDECREF(made); /* the object has it */
+        return made;
+    }
+    dict = _PyObject_GetDictPtr(object);
     return dict == NULL ? NULL : *dict;
 }
 
@@ -78,7 +155,34 @@ static inline int diag_py_loaded_name(int opcode, int argument) {
 /* An expression may be evaluated where the target has used up the recursion limit: give it
  * `levels` of its own. A negative number takes them back. */
 static inline void diag_py_credit_recursion(PyThreadState *thread, int levels) {
+#if PY_VERSION_HEX >= 0x030C0000
+    thread->py_recursion_remaining += levels;
+    thread->c_recursion_remaining += levels;
+#else
     thread->recursion_remaining += levels;
+#endif
+}
+
+/* 3.12 and later count calls that come from C apart from those from Python to Python, and allow
+ * for few of them. A call that comes from C only because it is probed is not counted between
+ * these two. */
+static inline PyThreadState *diag_py_begin_uncounted_call(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyThreadState *thread = PyThreadState_Get();
+
+    thread->c_recursion_remaining += DIAG_PY_EVAL_C_UNITS;
+    return thread;
+#else
+    return NULL;
+#endif
+}
+
+static inline void diag_py_end_uncounted_call(PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030C0000
+    thread->c_recursion_remaining -= DIAG_PY_EVAL_C_UNITS;
+#else
+    (void)thread;
+#endif
 }
 
 /* The frame that the thread executes. */
@@ -109,9 +213,24 @@ static inline PyObject *diag_py_frame_globals(const diag_py_frame *frame) {
     return frame->f_globals;
 }
 
-/* True if sys.settrace or sys.setprofile would see what this thread runs. */
+/* True if sys.settrace, sys.setprofile or sys.monitoring may see what this thread runs. */
 static inline bool diag_py_is_traced(const PyThreadState *thread) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return thread->tracing == 0; /* monitoring tools need not be set up for the thread */
+#else
     return thread->tracing == 0 && (thread->c_tracefunc != NULL || thread->c_profilefunc != NULL);
+#endif
+}
+
+/* Gives a function another vectorcall, and no version: nothing that specialised instructions have
+ * noted about it applies any more. The function's type must be PyFunction_Type. */
+static inline void diag_py_set_vectorcall(PyFunctionObject *function, vectorcallfunc vectorcall) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyFunction_SetVectorcall(function, vectorcall);
+#else
+    function->vectorcall = vectorcall;
+    function->func_version = 0;
+#endif
 }
 
 #endif
