@@ -5,31 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "diagnose/v1/local.pb-c.h"
-#include "diagnose/v1/process.pb-c.h"
 #include "lib/base/cleanup.h"
-#include "lib/base/wire.h"
-#include "lib/rpc/message.h"
-
-#define SPEC_ID_MAX 128
-#define MESSAGE_MAX 1024
-#define MECHANISM_MAX 64
+#include "lib/spec/spec_status_codec.h"
 
 enum {
+    REPORT_FIELD_STATUSES = 2, /* diagnose.v1.LocalReport */
+
     PROCESS_STATUS_FIELD_PROCESS = 1,
     PROCESS_STATUS_FIELD_STATUSES = 2,
     PROCESS_STATUS_FIELD_LOST_EVENTS = 3,
-    SPEC_STATUS_FIELD_HITS = 7,
-    SPEC_STATUS_FIELD_ERRORS = 8,
-    SPEC_STATUS_FIELD_DROPPED = 9,
 };
-#define COUNTERS_ROOM (3 * 11)
-#define NESTED_ROOM 4
+#define FIELD_ROOM 4 /* tag and length of a nested message */
+#define INTEGER_ROOM 11
 
+/* A process is told to the controller in one piece (see roster.c). */
+#define REST_MAX 4096 /* ProcessInfo, losses, and what is around them */
+_Static_assert(DIAG_STATUS_SET_MAX *(DIAG_SPEC_STATUS_ENCODED_MAX + FIELD_ROOM) + REST_MAX <
+                   DIAG_WIRE_NESTED_MAX,
+               "the statuses of one process fit into a report");
+
+/* An encoded SpecStatus in two parts. Unknown fields stay: they may be what a newer process tells
+ * a newer controller. */
 struct entry {
     char *spec_id;
-    struct diag_buffer identity; /* an encoded SpecStatus without its counters */
-    uint64_t hits, errors, dropped;
+    struct diag_buffer identity; /* what is news when it changes */
+    struct diag_buffer counters;
     bool is_removed;
 };
 
@@ -38,6 +38,7 @@ static void entry_free(struct entry *entry) {
         return;
     free(entry->spec_id);
     diag_buffer_done(&entry->identity);
+    diag_buffer_done(&entry->counters);
     free(entry);
 }
 DIAG_DEFINE_FREEP(entry, struct entry)
@@ -52,32 +53,21 @@ void diag_status_set_done(struct diag_status_set *set) {
     *set = (struct diag_status_set){0};
 }
 
-static enum diag_status check(const Diagnose__V1__SpecStatus *status, struct diag_error *err) {
-    if (status->spec_id[0] == '\0' || strlen(status->spec_id) > SPEC_ID_MAX)
-        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "statuses.spec_id: %s",
-                              status->spec_id[0] == '\0' ? "empty" : "over 128 bytes");
-    if (strlen(status->message) > MESSAGE_MAX)
-        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "statuses.message: over %d bytes",
-                              MESSAGE_MAX);
-    if (strlen(status->mechanism) > MECHANISM_MAX)
-        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "statuses.mechanism: over %d bytes",
-                              MECHANISM_MAX);
-    return DIAG_OK;
-}
+/* Sorts the fields of an encoded status, which has been decoded before, into the two parts. */
+static enum diag_status split(struct diag_bytes encoded, struct diag_buffer *identity,
+                              struct diag_buffer *counters, struct diag_error *err) {
+    struct diag_wire_reader reader = diag_wire_reader_make(encoded);
+    const uint8_t *start = reader.at;
+    struct diag_wire_field field;
 
-static enum diag_status pack_identity(const Diagnose__V1__SpecStatus *status,
-                                      struct diag_buffer *out, struct diag_error *err) {
-    Diagnose__V1__SpecStatus identity = *status;
-    size_t size;
+    while (diag_wire_next(&reader, &field) == DIAG_OK) {
+        struct diag_buffer *part = diag_spec_status_is_counter(field.number) ? counters : identity;
 
-    identity.hits = 0;
-    identity.errors = 0;
-    identity.dropped = 0;
-    /* Unknown fields stay: they may be what a newer process tells a newer controller. */
-    size = diagnose__v1__spec_status__get_packed_size(&identity);
-    if (diag_buffer_reserve(out, size + 1) != DIAG_OK)
-        return diag_error_set(err, DIAG_ERR_NO_MEMORY, ENOMEM, "status");
-    out->size = diagnose__v1__spec_status__pack(&identity, out->data);
+        if (diag_buffer_append(part, diag_bytes_make(start, (size_t)(reader.at - start))) !=
+            DIAG_OK)
+            return diag_error_set(err, DIAG_ERR_NO_MEMORY, ENOMEM, "status");
+        start = reader.at;
+    }
     return DIAG_OK;
 }
 
@@ -99,61 +89,68 @@ static enum diag_status find_or_add(struct diag_status_set *set, const char *spe
     return DIAG_OK;
 }
 
-static enum diag_status merge_one(struct diag_status_set *set,
-                                  const Diagnose__V1__SpecStatus *status, bool *is_news,
-                                  struct diag_error *err) {
-    struct diag_buffer identity = {0};
-    struct entry *entry;
-    enum diag_status result = check(status, err);
+static void swap(struct diag_buffer *a, struct diag_buffer *b) {
+    struct diag_buffer kept = *a;
 
-    if (result == DIAG_OK)
-        result = find_or_add(set, status->spec_id, &entry, err);
-    if (result == DIAG_OK)
-        result = pack_identity(status, &identity, err);
-    if (result != DIAG_OK) {
-        diag_buffer_done(&identity);
-        return result;
+    *a = *b;
+    *b = kept;
+}
+
+static enum diag_status merge_one(struct diag_status_set *set, struct diag_bytes encoded,
+                                  bool *is_news, struct diag_error *err) {
+    DIAG_CLEANUP(diag_buffer_done) struct diag_buffer identity = {0};
+    DIAG_CLEANUP(diag_buffer_done) struct diag_buffer counters = {0};
+    struct diag_spec_status decoded;
+    struct entry *entry;
+    enum diag_status status = diag_spec_status_decode(encoded, &decoded, err);
+
+    if (status != DIAG_OK) {
+        diag_error_prefix(err, "statuses");
+        return status;
     }
+    status = split(encoded, &identity, &counters, err);
+    if (status == DIAG_OK)
+        status = find_or_add(set, decoded.spec_id, &entry, err);
+    if (status != DIAG_OK)
+        return status;
     if (!diag_bytes_equal(diag_buffer_bytes(&identity), diag_buffer_bytes(&entry->identity)))
         *is_news = true;
-    diag_buffer_done(&entry->identity);
-    entry->identity = identity;
-    entry->hits = status->hits;
-    entry->errors = status->errors;
-    entry->dropped = status->dropped;
-    entry->is_removed = status->state == DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_REMOVED;
+    swap(&entry->identity, &identity);
+    swap(&entry->counters, &counters);
+    entry->is_removed = decoded.state == DIAG_SPEC_STATE_REMOVED;
     set->has_removed |= entry->is_removed;
     return DIAG_OK;
 }
 
 enum diag_status diag_status_set_merge(struct diag_status_set *set, struct diag_bytes report,
                                        bool *is_news, struct diag_error *err) {
-    ProtobufCMessage *message = diag_rpc_unpack(&diagnose__v1__local_report__descriptor, report);
-    const Diagnose__V1__LocalReport *local = (const Diagnose__V1__LocalReport *)message;
-    enum diag_status status = DIAG_OK;
+    struct diag_wire_reader reader = diag_wire_reader_make(report);
+    struct diag_wire_field field;
+    enum diag_status status;
 
-    if (message == NULL)
+    while ((status = diag_wire_next(&reader, &field)) == DIAG_OK) {
+        if (field.number != REPORT_FIELD_STATUSES)
+            continue;
+        if (field.type != DIAG_WIRE_BYTES)
+            return diag_error_set(err, DIAG_ERR_PROTOCOL, 0, "statuses: malformed encoding");
+        status = merge_one(set, field.bytes, is_news, err);
+        if (status != DIAG_OK)
+            return status;
+    }
+    if (status != DIAG_ERR_CLOSED)
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
                               "REPORT: %zu bytes that are no LocalReport", report.size);
-    for (size_t i = 0; i < local->n_statuses && status == DIAG_OK; i++)
-        status = merge_one(set, local->statuses[i], is_news, err);
-    protobuf_c_message_free_unpacked(message, NULL);
-    return status;
+    return DIAG_OK;
 }
 
 static size_t room_for(const struct diag_status_set *set, struct diag_bytes info) {
-    size_t room = NESTED_ROOM + info.size + COUNTERS_ROOM;
+    size_t room = FIELD_ROOM + info.size + INTEGER_ROOM;
     size_t cursor = 0;
     struct entry *entry;
 
     while ((entry = diag_map_next(&set->by_spec, &cursor)) != NULL)
-        room += NESTED_ROOM + entry->identity.size + COUNTERS_ROOM;
+        room += FIELD_ROOM + entry->identity.size + entry->counters.size;
     return room;
-}
-
-static void put_counter(struct diag_wire_writer *writer, uint32_t number, uint64_t value) {
-    if (value != 0)
-        diag_wire_put_varint(writer, number, value);
 }
 
 enum diag_status diag_status_set_encode(const struct diag_status_set *set, struct diag_bytes info,
@@ -170,12 +167,11 @@ enum diag_status diag_status_set_encode(const struct diag_status_set *set, struc
         size_t mark = diag_wire_begin(&writer, PROCESS_STATUS_FIELD_STATUSES);
 
         diag_wire_put_raw(&writer, diag_buffer_bytes(&entry->identity));
-        put_counter(&writer, SPEC_STATUS_FIELD_HITS, entry->hits);
-        put_counter(&writer, SPEC_STATUS_FIELD_ERRORS, entry->errors);
-        put_counter(&writer, SPEC_STATUS_FIELD_DROPPED, entry->dropped);
+        diag_wire_put_raw(&writer, diag_buffer_bytes(&entry->counters));
         diag_wire_end(&writer, mark);
     }
-    put_counter(&writer, PROCESS_STATUS_FIELD_LOST_EVENTS, lost_events);
+    if (lost_events != 0)
+        diag_wire_put_varint(&writer, PROCESS_STATUS_FIELD_LOST_EVENTS, lost_events);
     out->size += diag_wire_size(&writer);
     return DIAG_OK;
 }

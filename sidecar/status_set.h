@@ -20,9 +20,10 @@ struct diag_status_set {
 /* All zero is an empty set. */
 void diag_status_set_done(struct diag_status_set *set);
 
-/* Takes over an encoded diagnose.v1.LocalReport. *is_news: more than counters has changed.
- * DIAG_ERR_PROTOCOL names the field; statuses before the bad one have been taken.
- * DIAG_ERR_FULL: more than DIAG_STATUS_SET_MAX specs. DIAG_ERR_NO_MEMORY. */
+/* Takes over an encoded diagnose.v1.LocalReport. Fields of statuses that this release does not know
+ * are kept. *is_news: more than counters has changed. DIAG_ERR_PROTOCOL names the field; statuses
+ * before the bad one have been taken. DIAG_ERR_FULL: more than DIAG_STATUS_SET_MAX specs.
+ * DIAG_ERR_NO_MEMORY. */
 DIAG_MUST_CHECK enum diag_status diag_status_set_merge(struct diag_status_set *set,
                                                        struct diag_bytes report, bool *is_news,
                                                        struct diag_error *err);

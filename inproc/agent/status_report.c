@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/spec/spec_codec.h"
+#include "lib/spec/spec_status_codec.h"
 
 #define MESSAGE_MAX (60 * 1024)
-#define MESSAGE_MARGIN 2048 /* one status at its largest */
+#define MESSAGE_MARGIN (DIAG_SPEC_STATUS_ENCODED_MAX + 4) /* one more status, as a field */
 
 enum { REPORT_SNAPSHOT = 1, REPORT_STATUSES = 2 }; /* diagnose.v1.LocalReport */
 
@@ -27,9 +27,11 @@ void diag_status_report_done(struct diag_status_report *report) {
 
 static bool is_equal(const struct diag_spec_status *a, const struct diag_spec_status *b) {
     return a->spec_revision == b->spec_revision && a->state == b->state &&
-           a->functions == b->functions && a->hits == b->hits && a->errors == b->errors &&
-           a->dropped == b->dropped && strcmp(a->message, b->message) == 0 &&
-           strcmp(a->mechanism, b->mechanism) == 0;
+           a->functions == b->functions && a->codes == b->codes && a->is_pure == b->is_pure &&
+           a->hits == b->hits && a->errors == b->errors && a->dropped == b->dropped &&
+           memcmp(a->skips, b->skips, sizeof a->skips) == 0 &&
+           strcmp(a->message, b->message) == 0 && strcmp(a->mechanism, b->mechanism) == 0 &&
+           strcmp(a->excluded, b->excluded) == 0;
 }
 
 /* A removal is news only to a sidecar that has heard of the spec. */

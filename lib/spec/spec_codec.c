@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Field numbers of diagnose.v1.Spec, Selector, its map entry, Instrument, DictValue, SpecSnapshot
- * and SpecStatus. */
+#include "lib/base/wire.h"
+
+/* Field numbers of diagnose.v1.Spec, Selector, its map entry, Instrument, DictValue and
+ * SpecSnapshot. */
 enum {
     SPEC_ID = 1,
     SPEC_TARGET = 2,
@@ -37,16 +39,6 @@ enum {
     SNAPSHOT_NUMBER = 1,
     SNAPSHOT_SPECS = 2,
     SNAPSHOT_TTL_MS = 3,
-
-    STATUS_SPEC_ID = 1,
-    STATUS_SPEC_REVISION = 2,
-    STATUS_STATE = 3,
-    STATUS_MESSAGE = 4,
-    STATUS_MECHANISM = 5,
-    STATUS_FUNCTIONS = 6,
-    STATUS_HITS = 7,
-    STATUS_ERRORS = 8,
-    STATUS_DROPPED = 9,
 };
 
 static enum diag_status malformed(const char *name, struct diag_error *err) {
@@ -393,30 +385,4 @@ enum diag_status diag_spec_snapshot_decode(struct diag_bytes encoded,
     *out = snapshot;
     memset(&snapshot, 0, sizeof snapshot);
     return DIAG_OK;
-}
-
-static void put_text(struct diag_wire_writer *writer, uint32_t number, const char *text) {
-    if (text[0] != '\0')
-        diag_wire_put_bytes(writer, number, diag_bytes_from_text(text));
-}
-
-static void put_count(struct diag_wire_writer *writer, uint32_t number, uint64_t count) {
-    if (count != 0)
-        diag_wire_put_varint(writer, number, count);
-}
-
-void diag_spec_status_encode(struct diag_wire_writer *writer, uint32_t number,
-                             const struct diag_spec_status *status) {
-    size_t mark = diag_wire_begin(writer, number);
-
-    put_text(writer, STATUS_SPEC_ID, status->spec_id);
-    put_count(writer, STATUS_SPEC_REVISION, status->spec_revision);
-    put_count(writer, STATUS_STATE, status->state);
-    put_text(writer, STATUS_MESSAGE, status->message);
-    put_text(writer, STATUS_MECHANISM, status->mechanism);
-    put_count(writer, STATUS_FUNCTIONS, status->functions);
-    put_count(writer, STATUS_HITS, status->hits);
-    put_count(writer, STATUS_ERRORS, status->errors);
-    put_count(writer, STATUS_DROPPED, status->dropped);
-    diag_wire_end(writer, mark);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* spec_codec - the only converter between specs and their protobuf encoding (diagnose.v1.Spec,
- * SpecSnapshot, SpecStatus, LocalReport). Works on the wire format itself, so that the
- * instrumented process needs no protobuf library.
+/* spec_codec - the only converter between specs and their protobuf encoding (diagnose.v1.Spec and
+ * SpecSnapshot). Works on the wire format itself, so that the instrumented process needs no
+ * protobuf library.
  *
  * A spec with a field that this release does not know is refused: dropping a restriction
  * silently would arm more than was asked for (see proto/README.md). Text must be UTF-8 without
@@ -12,9 +12,7 @@
 #define DIAG_LIB_SPEC_SPEC_CODEC_H
 
 #include "lib/base/bytes.h"
-#include "lib/base/wire.h"
 #include "lib/spec/spec.h"
-#include "lib/spec/spec_status.h"
 
 DIAG_DECLS_BEGIN
 
@@ -41,10 +39,6 @@ void diag_spec_snapshot_done(struct diag_spec_snapshot *snapshot);
 /* Reads only id and revision of an encoded spec, also when the rest does not decode. `id` is
  * "" when there is none. */
 void diag_spec_peek(struct diag_bytes encoded, char id[DIAG_SPEC_ID_MAX + 1], uint64_t *revision);
-
-/* Appends `status` as field `number` of the message that `writer` is in. */
-void diag_spec_status_encode(struct diag_wire_writer *writer, uint32_t number,
-                             const struct diag_spec_status *status);
 
 DIAG_DECLS_END
 

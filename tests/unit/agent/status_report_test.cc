@@ -39,11 +39,9 @@ class StatusReport : public ::testing::Test {
   protected:
     ~StatusReport() override { diag_status_report_done(&report); }
 
-    void add(const std::string &id, enum diag_spec_state state, uint64_t hits = 0,
-             const std::string &message = "") {
+    void add(const std::string &id, enum diag_spec_state state, uint64_t hits) {
         struct diag_spec_status status = {};
         snprintf(status.spec_id, sizeof status.spec_id, "%s", id.c_str());
-        snprintf(status.message, sizeof status.message, "%s", message.c_str());
         status.state = state;
         status.hits = hits;
         diag_status_report_add(&report, &status);
@@ -72,6 +70,39 @@ TEST_F(StatusReport, SendsOnlyWhatChanged) {
     EXPECT_EQ(sidecar.states["a"], DIAG_SPEC_STATE_ARMED);
     EXPECT_EQ(round({{"a", DIAG_SPEC_STATE_ARMED}}, false, 5), 1u);
     EXPECT_EQ(sidecar.snapshots.back(), 9u);
+}
+
+TEST_F(StatusReport, EachFieldIsSentWhenItChanges) {
+    const std::pair<const char *, void (*)(struct diag_spec_status *)> changes[] = {
+        {"revision", [](struct diag_spec_status *s) { s->spec_revision++; }},
+        {"state", [](struct diag_spec_status *s) { s->state = DIAG_SPEC_STATE_EXPIRED; }},
+        {"message", [](struct diag_spec_status *s) { strcpy(s->message, "x"); }},
+        {"mechanism", [](struct diag_spec_status *s) { strcpy(s->mechanism, "x"); }},
+        {"excluded", [](struct diag_spec_status *s) { strcpy(s->excluded, "x"); }},
+        {"functions", [](struct diag_spec_status *s) { s->functions++; }},
+        {"codes", [](struct diag_spec_status *s) { s->codes++; }},
+        {"pure", [](struct diag_spec_status *s) { s->is_pure = true; }},
+        {"hits", [](struct diag_spec_status *s) { s->hits++; }},
+        {"errors", [](struct diag_spec_status *s) { s->errors++; }},
+        {"dropped", [](struct diag_spec_status *s) { s->dropped++; }},
+        {"first skip", [](struct diag_spec_status *s) { s->skips[0]++; }},
+        {"last skip", [](struct diag_spec_status *s) { s->skips[DIAG_SKIP_COUNT - 1]++; }},
+    };
+    struct diag_spec_status status = {};
+
+    strcpy(status.spec_id, "a");
+    status.state = DIAG_SPEC_STATE_ARMED;
+    round({{"a", DIAG_SPEC_STATE_ARMED}});
+    for (const auto &[name, change] : changes) {
+        change(&status);
+        for (size_t expected : {1u, 0u}) {
+            size_t before = sidecar.sizes.size();
+            diag_status_report_begin(&report);
+            diag_status_report_add(&report, &status);
+            ASSERT_EQ(diag_status_report_send(&report, 9, false, Sidecar::send, &sidecar), DIAG_OK);
+            EXPECT_EQ(sidecar.sizes.size() - before, expected) << name;
+        }
+    }
 }
 
 TEST_F(StatusReport, ForcedRoundsSendOneMessageAtLeast) {
@@ -110,9 +141,22 @@ TEST_F(StatusReport, RemovedAndAppliedAgainInOneRound) {
 }
 
 TEST_F(StatusReport, ManyAreSplitIntoBoundedMessages) {
+    struct diag_spec_status status = {};
+
+    status.state = DIAG_SPEC_STATE_FAILED;
+    memset(status.message, 'm', DIAG_SPEC_STATUS_MESSAGE_MAX);
+    memset(status.mechanism, 'n', DIAG_SPEC_STATUS_MECHANISM_MAX);
+    memset(status.excluded, 'x', DIAG_SPEC_STATUS_EXCLUDED_MAX);
+    status.spec_revision = status.hits = status.errors = status.dropped = UINT64_MAX;
+    status.functions = status.codes = UINT32_MAX;
+    status.is_pure = true;
+    for (uint64_t &skips : status.skips)
+        skips = UINT64_MAX;
     diag_status_report_begin(&report);
-    for (int i = 0; i < 1000; i++)
-        add("spec-" + std::to_string(i), DIAG_SPEC_STATE_FAILED, 0, std::string(1000, 'm'));
+    for (int i = 0; i < 1000; i++) {
+        snprintf(status.spec_id, sizeof status.spec_id, "%0*d", DIAG_SPEC_ID_MAX, i);
+        diag_status_report_add(&report, &status);
+    }
     ASSERT_EQ(diag_status_report_send(&report, 1, false, Sidecar::send, &sidecar), DIAG_OK);
     EXPECT_EQ(sidecar.states.size(), 1000u);
     for (size_t size : sidecar.sizes)

@@ -248,35 +248,4 @@ TEST(SpecCodec, SplitsSnapshots) {
         DIAG_ERR_INVALID);
 }
 
-TEST(SpecCodec, ProtobufCReadsOurStatuses) {
-    struct diag_spec_status status = {};
-    uint8_t data[512];
-    struct diag_wire_writer writer = diag_wire_writer_make(data, sizeof data);
-
-    strcpy(status.spec_id, "a");
-    status.spec_revision = 5;
-    status.state = DIAG_SPEC_STATE_TRIPPED;
-    strcpy(status.message, "why");
-    strcpy(status.mechanism, "type-swap");
-    status.functions = 2;
-    status.hits = 300;
-    status.errors = 4;
-    status.dropped = 5;
-    diag_spec_status_encode(&writer, 2, &status);
-    Diagnose__V1__LocalReport *report =
-        diagnose__v1__local_report__unpack(nullptr, diag_wire_size(&writer), data);
-    ASSERT_NE(report, nullptr);
-    ASSERT_EQ(report->n_statuses, 1u);
-    EXPECT_STREQ(report->statuses[0]->spec_id, "a");
-    EXPECT_EQ(report->statuses[0]->spec_revision, 5u);
-    EXPECT_EQ(report->statuses[0]->state, DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_TRIPPED);
-    EXPECT_STREQ(report->statuses[0]->message, "why");
-    EXPECT_STREQ(report->statuses[0]->mechanism, "type-swap");
-    EXPECT_EQ(report->statuses[0]->functions, 2u);
-    EXPECT_EQ(report->statuses[0]->hits, 300u);
-    EXPECT_EQ(report->statuses[0]->errors, 4u);
-    EXPECT_EQ(report->statuses[0]->dropped, 5u);
-    diagnose__v1__local_report__free_unpacked(report, nullptr);
-}
-
 } // namespace
