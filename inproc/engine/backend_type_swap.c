@@ -22,6 +22,7 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "inproc/engine/init_cache.h"
 #include "inproc/engine/thread_state.h"
 
 struct entry {
@@ -245,6 +246,7 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook,
                                struct diag_backend_coverage *coverage, struct diag_error *err) {
     PyFunctionObject *function = (PyFunctionObject *)object;
     struct entry entry = {object, hook, function->vectorcall};
+    enum diag_status status;
 
     if (find(&swapped, object) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
@@ -256,6 +258,11 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook,
     insert(&swapped, entry);
     diag_py_set_vectorcall(function, thunk);
     Py_SET_TYPE(function, &swapped.type);
+    status = diag_init_cache_forget(object, err);
+    if (status != DIAG_OK) {
+        restore(&swapped, find(&swapped, object));
+        return status;
+    }
     *coverage = (struct diag_backend_coverage){.mechanism = "type-swap"};
     return DIAG_OK;
 }

@@ -182,6 +182,34 @@ class EveryWayTest(EngineTest):
                     loop(way, point, WARM_UP)
                     self.assertEqual(len(self.values()), WARM_UP)
 
+    def test_init_of_several_classes(self):
+        """Shared, inherited, under another name: whatever a class has noted as its __init__."""
+        def start(self, x):
+            self.x = x
+
+        class Base:
+            __init__ = start
+
+        class Derived(Base):
+            pass
+
+        class Other(int, Base):  # int.__new__ comes first
+            pass
+
+        class Late:
+            pass
+
+        samples.start = start
+        classes = [Base, Derived, Other, Late]
+        for _ in range(3):
+            loop(lambda p: [cls(1) for cls in classes if cls is not Late], None, WARM_UP)
+            self.arm("samples.start", "x")
+            Late.__init__ = start
+            loop(lambda p: [cls(1) for cls in classes], None, WARM_UP)
+            self.assertEqual(self.status()["hits"], len(classes) * WARM_UP)
+            self.apply()
+            engine_testing.take_events()
+
     def test_inside_a_running_loop(self):
         def hot(armed_at):
             for i in range(3 * WARM_UP):
