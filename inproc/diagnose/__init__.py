@@ -17,12 +17,15 @@ try:
 except ImportError as _error:
     # imported all the same: `python3 -m diagnose run` starts programs of other interpreters
     _native = None
-    _reason = "there is no extension of diagnose for Python %d.%d in %s (%s)" % (
-        _sys.version_info[0],
-        _sys.version_info[1],
-        _os.path.dirname(_os.path.abspath(__file__)),
-        _error,
-    )
+    if "t" in getattr(_sys, "abiflags", ""):
+        _reason = "free-threaded builds of Python are not supported"
+    else:
+        _reason = "there is no extension of diagnose for Python %d.%d in %s (%s)" % (
+            _sys.version_info[0],
+            _sys.version_info[1],
+            _os.path.dirname(_os.path.abspath(__file__)),
+            _error,
+        )
 
 __all__ = ["DEFAULT_SOCKET", "connect", "disconnect", "status"]
 __version__ = _native.__version__ if _native else None
@@ -45,8 +48,9 @@ def connect(socket=None, wait=0.0):
 
     Returns False if `wait` was too short for that, else True. Calling it again is fine.
 
-    Raises ValueError (wait out of range, socket's path too long), RuntimeError (connected to another socket already),
-    NotImplementedError (this interpreter is not supported, with the reason), OSError.
+    Raises ValueError (wait out of range, socket's path too long), RuntimeError (connected to another
+    socket already), NotImplementedError (this interpreter is not supported, with the reason),
+    OSError.
     """
     path = socket or _os.environ.get("DIAGNOSE_SOCKET") or DEFAULT_SOCKET
     return _extension().connect(path, wait)

@@ -3,16 +3,20 @@
 
 #include "inproc/engine/pycompat.h"
 
-enum diag_status diag_backend_check_interpreter(struct diag_error *err) {
 #ifdef Py_GIL_DISABLED
-    return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
-                          "free-threaded builds of Python are not supported yet");
-#elif defined(Py_DEBUG)
-    return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "debug builds of Python are not supported");
-#else
-    if (PyInterpreterState_Get() != PyInterpreterState_Main())
-        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
-                              "sub-interpreters are not supported yet");
-    return DIAG_OK;
+#error "free-threaded builds of Python are not supported"
 #endif
+#ifdef Py_DEBUG
+#error "debug builds of Python are not supported"
+#endif
+
+enum diag_status diag_backend_check_interpreter(struct diag_error *err) {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main())
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "sub-interpreters are not supported");
+    /* These load extensions of release builds, too, but not all of their structures are the same;
+     * free-threaded ones do not. */
+    if (PySys_GetObject("gettotalrefcount") != NULL)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "debug builds of Python are not supported");
+    return DIAG_OK;
 }

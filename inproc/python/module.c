@@ -236,6 +236,10 @@ static void module_free(void *module) {
 static PyModuleDef_Slot slots[] = {
     /* __extension__: ISO C has no void * for functions, but the slots are made of them */
     {Py_mod_exec, __extension__(void *) module_exec},
+#ifdef Py_mod_multiple_interpreters
+    /* imported everywhere, so that connect() can say why it does not work in sub-interpreters */
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
     {0, NULL},
 };
 

@@ -92,8 +92,11 @@ static PyObject *start(PyObject *self, PyObject *unused) {
         return raise(&error);
     diag_aggregate_writer_init(&recorder.writer, &recorder.segment);
     diag_aggregate_reader_init(&recorder.reader, &recorder.segment);
-    if (diag_engine_new(&sink, &recorder.engine, &error) != DIAG_OK)
+    if (diag_engine_new(&sink, &recorder.engine, &error) != DIAG_OK) {
+        diag_aggregate_writer_done(&recorder.writer);
+        diag_segment_done(&recorder.segment);
         return raise(&error);
+    }
     Py_RETURN_NONE;
 }
 
@@ -273,12 +276,22 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "engine_testing", NULL, -1, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "engine_testing",
+    .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit_engine_testing(void);
 
 PyMODINIT_FUNC PyInit_engine_testing(void) {
-    return PyModule_Create(&definition);
+    return PyModuleDef_Init(&definition);
 }
