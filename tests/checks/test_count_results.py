@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-COUNT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "testing",
-                     "count_results.py")
+TESTING = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "testing")
+COUNT = os.path.join(TESTING, "count_results.py")
+WRITE_SKIPPED = os.path.join(TESTING, "write_skipped.py")
 PASSED = '<testsuites><testsuite><testcase name="a" status="run"/></testsuite></testsuites>'
 FAILED = '<testsuite><testcase name="a"><failure/></testcase><testcase name="b"/></testsuite>'
 SKIPPED = '<testsuite><testcase name="a"><skipped/></testcase><testcase name="b"/></testsuite>'
@@ -31,3 +32,16 @@ def test_count(tmp_path, files, failed_steps, line, code):
                             capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == line
     assert result.returncode == code
+
+
+def test_what_was_skipped_is_named(tmp_path):
+    report = str(tmp_path / "python-3.12.xml")
+    subprocess.run([sys.executable, WRITE_SKIPPED, report, "engine on 3.12", "<x> & not found"],
+                   check=True)
+    (tmp_path / "a.xml").write_text(PASSED)
+    result = subprocess.run([sys.executable, COUNT, str(tmp_path), "0"],
+                            capture_output=True, text=True)
+    assert result.stdout.splitlines() == [
+        "SKIPPED python-3.12.xml: engine on 3.12: <x> & not found",
+        "1 passed, 0 failed, 1 skipped",
+    ]

@@ -2,7 +2,8 @@
 """count_results.py FOLDER FAILED_STEPS: sums up the runners' reports (JUnit XML).
 
 A test target that left no report counts as one failure; so does a step that failed without a
-failure in any report. The last line is "N passed, N failed, N skipped"."""
+failure in any report. What was skipped is named with its reason. The last line is "N passed, N
+failed, N skipped"."""
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -14,6 +15,16 @@ def outcome(case):
     if case.find("skipped") is not None or case.get("status") == "notrun":
         return "skipped"
     return "passed"
+
+
+def title(case):
+    return ".".join(filter(None, [case.get("classname"), case.get("name")]))
+
+
+def reason(case):
+    skipped = case.find("skipped")
+    message = None if skipped is None else skipped.get("message")
+    return ": " + message if message else ""
 
 
 def main(folder, failed_steps):
@@ -32,11 +43,11 @@ def main(folder, failed_steps):
             for case in ElementTree.parse(full).iter("testcase"):
                 result = outcome(case)
                 counts[result] += 1
+                where = os.path.relpath(full, folder)
                 if result == "failed":
-                    where = os.path.relpath(full, folder)
-                    failures.append(
-                        "%s: %s.%s" % (where, case.get("classname"), case.get("name"))
-                    )
+                    failures.append("%s: %s" % (where, title(case)))
+                elif result == "skipped":
+                    print("SKIPPED %s: %s%s" % (where, title(case), reason(case)))
     if failed_steps and not failures:
         counts["failed"] += failed_steps
         failures.append("%d steps failed without a report" % failed_steps)

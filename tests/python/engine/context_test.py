@@ -123,7 +123,8 @@ class ContextTest(EngineTest):
         self.assertTrue(before - 2e-5 <= start.float <= end.float <= after + 2e-5)
         self.assertTrue(0 <= elapsed.float <= after - before + 2e-5)
         self.assertTrue(before - 2e-5 <= event.time_unix_nanos / 1e9 <= after + 2e-5)
-        expected = datetime.datetime.utcfromtimestamp(start.float)
+        expected = datetime.datetime.fromtimestamp(
+            start.float, datetime.timezone.utc).replace(tzinfo=None)
         self.assertLess(abs(datetime.datetime.fromisoformat(now.str) - expected),
                         datetime.timedelta(milliseconds=1))
 
