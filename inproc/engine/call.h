@@ -29,7 +29,8 @@ struct diag_scope {
     enum diag_point point;
     bool is_inside;     /* the calls are seen from inside; always so for END and LINE */
     PyCodeObject *code; /* NULL: the callable is implemented in C */
-    PyObject *names;    /* code == NULL: tuple of its arguments' names, or NULL: not known */
+    PyObject *names;    /* code == NULL: tuple of its arguments' names (with that of diag_call.self,
+                           if there is one, first), or NULL: not known */
     PyObject *globals;  /* dict: where other names are looked up; NULL: builtins only */
 };
 
@@ -48,9 +49,10 @@ struct diag_call {
     /* From inside. */
     diag_py_frame *frame;
     PyObject *const *locals; /* by the code's localsplus; cells are not opened; NULL: unbound */
-    uint64_t captured_mask;  /* RETURN: arguments (by index) that were noted at the start ... */
-    PyObject *const
-        *captured; /* ... since the code rebinds them: one for each bit, NULL: unbound */
+    /* RETURN: arguments (a bit for each index below 64) that were noted at the start, since the
+     * code rebinds them; and their values, cells opened: one for each bit, NULL: unbound. */
+    uint64_t captured_mask;
+    PyObject *const *captured;
 
     void *state; /* the hook's */
     uint64_t start_unix_ns;
@@ -76,8 +78,13 @@ static inline double diag_call_elapsed_s(const struct diag_call *call) {
     return (double)ns / (double)DIAG_NS_PER_S;
 }
 
-/* Index of the argument `name` of `code`, or -1. `hint` is tried first. */
+/* Index of the argument `name`, or -1, and of the variable, out of localsplus. `hint` is tried
+ * first. */
 int diag_call_argument_index(PyCodeObject *code, PyObject *name, int hint);
+int diag_call_local_index(PyCodeObject *code, PyObject *name, int hint);
+
+/* The same for a callable that is implemented in C; `names` as in diag_scope. */
+int diag_call_name_index(PyObject *names, PyObject *name, int hint);
 
 /* A new reference to the value of the argument `index`, as the function gets to see it: given by
  * position or keyword, or its default; *args as a tuple, **kwargs as a dict. From inside: what it
@@ -89,15 +96,25 @@ PyObject *diag_call_argument(const struct diag_call *call, int index);
  * NULL without an exception: unbound. */
 PyObject *diag_call_local(const struct diag_call *call, int index);
 
-/* True if `keyword` (out of kwnames) names no argument and goes into **kwargs. */
-bool diag_call_is_extra_keyword(const struct diag_call *call, PyObject *keyword);
+/* The same two, borrowed from the call or the frame. NULL, without an exception: as above, or an
+ * argument that would have to be made. */
+PyObject *diag_call_borrow_argument(const struct diag_call *call, int index);
+PyObject *diag_call_borrow_local(const struct diag_call *call, int index);
+
+/* True if the call brings `name` by keyword, and no argument is called so: it goes into **kwargs.
+ */
+bool diag_call_has_extra_keyword(const struct diag_call *call, PyObject *name);
 
 /* New references: the arguments by name, those in **kwargs included; the positional ones; the
- * keywords. From outside as they were given; from inside rebuilt: every parameter that may be
- * given by position counts as positional. NULL with an exception: out of memory. */
+ * keywords. From outside as they were given (self included); from inside rebuilt: every
+ * parameter that may be given by position counts as positional. NULL with an exception: out of
+ * memory. */
 PyObject *diag_call_arguments(const struct diag_call *call);
 PyObject *diag_call_positional(const struct diag_call *call);
 PyObject *diag_call_keywords(const struct diag_call *call);
+
+/* Borrowed: the dict of builtins that the function sees. */
+PyObject *diag_call_builtins(const struct diag_call *call);
 
 /* From inside: a new dict of all variables that are bound. */
 PyObject *diag_call_locals(const struct diag_call *call);

@@ -11,7 +11,7 @@
  * the function's variables, then its globals, and behind both the context names. What is found in
  * neither is looked up at each hit in the globals and builtins.
  *
- * Threading: the GIL. Immutable once built. */
+ * Threading: the GIL. Immutable once built, but for counters and caches. */
 #ifndef DIAG_INPROC_ENGINE_EXPRESSION_H
 #define DIAG_INPROC_ENGINE_EXPRESSION_H
 
@@ -46,12 +46,18 @@ DIAG_DEFINE_FREEP(diag_expression, struct diag_expression)
 
 unsigned diag_expression_needs(const struct diag_expression *expression);
 
-/* The arguments that it may read, a bit for each index; those beyond the 63rd share the last bit.
- */
+/* CALL and RETURN: the arguments that it may read, a bit for each index; those beyond the 63rd
+ * share the last bit. */
 uint64_t diag_expression_arguments(const struct diag_expression *expression);
 
-/* True if evaluating it provably changes nothing and runs no Python code: see docs/engine.md. */
+/* True if the expression is in the pure subset (see docs/engine.md): evaluating it changes nothing
+ * and runs no code of the program, in every hit but the ones that fell back. */
 bool diag_expression_is_pure(const struct diag_expression *expression);
+
+/* The hits of a pure expression that met an object outside of the rules (a property, an __eq__ of
+ * the program's, a wrong operand) and were evaluated by Python: 0 is the proof that all were pure.
+ */
+uint64_t diag_expression_fallbacks(const struct diag_expression *expression);
 
 /* The value, if it is the same at every hit (borrowed), or NULL. */
 PyObject *diag_expression_constant(const struct diag_expression *expression);

@@ -10,8 +10,8 @@ struct frame_view {
     PyObject *code;
     PyObject *globals;
     PyObject *builtins;
-    PyObject *locals; /* the arguments */
-    int line;         /* where the function begins */
+    PyObject *locals;
+    int line;
 };
 /* clang-format on */
 
@@ -76,9 +76,19 @@ PyTypeObject *diag_frame_view_type_new(void) {
     return (PyTypeObject *)PyType_FromSpec(&spec);
 }
 
-PyObject *diag_frame_view_new(PyTypeObject *type, const struct diag_call *call) {
-    PyFunctionObject *function = (PyFunctionObject *)call->callable;
-    PyObject *locals = diag_call_arguments(call);
+/* The caller's frame; from inside, the frame that is executed is the function's own. */
+static PyObject *caller_frame(const struct diag_call *call) {
+    PyFrameObject *frame = PyEval_GetFrame();
+
+    if (call->locals == NULL || frame == NULL)
+        return Py_XNewRef((PyObject *)frame);
+    return (PyObject *)PyFrame_GetBack(frame);
+}
+
+PyObject *diag_frame_view_new(PyTypeObject *type, enum diag_point point,
+                              const struct diag_call *call) {
+    bool has_variables = point == DIAG_POINT_END || point == DIAG_POINT_LINE;
+    PyObject *locals = has_variables ? diag_call_locals(call) : diag_call_arguments(call);
     struct frame_view *view;
 
     if (locals == NULL)
@@ -88,11 +98,14 @@ PyObject *diag_frame_view_new(PyTypeObject *type, const struct diag_call *call) 
         Py_DECREF(locals);
         return NULL;
     }
-    view->back = Py_XNewRef((PyObject *)PyEval_GetFrame());
-    view->code = Py_NewRef((PyObject *)call->code);
-    view->globals = Py_XNewRef(function->func_globals);
-    view->builtins = Py_XNewRef(function->func_builtins);
+    view->back = caller_frame(call);
+    view->code = Py_XNewRef((PyObject *)call->code);
+    view->globals = Py_XNewRef(call->globals);
+    view->builtins = Py_XNewRef(diag_call_builtins(call));
     view->locals = locals;
-    view->line = call->code->co_firstlineno;
+    if (has_variables)
+        view->line = PyFrame_GetLineNumber(PyEval_GetFrame());
+    else
+        view->line = call->code == NULL ? 0 : call->code->co_firstlineno;
     return (PyObject *)view;
 }

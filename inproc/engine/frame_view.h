@@ -11,7 +11,10 @@
 /* A new heap type; NULL with an exception. */
 PyTypeObject *diag_frame_view_type_new(void);
 
-/* A new reference; NULL with an exception. */
-PyObject *diag_frame_view_new(PyTypeObject *type, const struct diag_call *call);
+/* A new reference; NULL with an exception. CALL and RETURN: f_locals are the arguments, f_lineno is
+ * where the function begins; END and LINE: all variables, and the line of the hit. What a callable
+ * that is implemented in C does not have is None. */
+PyObject *diag_frame_view_new(PyTypeObject *type, enum diag_point point,
+                              const struct diag_call *call);
 
 #endif

@@ -3,15 +3,16 @@
 
 struct namespace {
     PyDictObject dict;
-    PyObject *fallback;
+    PyObject *fallbacks[DIAG_NAMESPACE_FALLBACKS];
 };
 
 static PyObject *missing(PyObject *self, PyObject *key) {
     struct namespace *namespace = (struct namespace *)self;
     PyObject *value = NULL;
 
-    if (namespace->fallback != NULL)
-        value = PyDict_GetItemWithError(namespace->fallback, key);
+    for (int i = 0; i < DIAG_NAMESPACE_FALLBACKS && value == NULL && !PyErr_Occurred(); i++)
+        if (namespace->fallbacks[i] != NULL)
+            value = PyDict_GetItemWithError(namespace->fallbacks[i], key);
     if (value == NULL && !PyErr_Occurred())
         PyErr_SetObject(PyExc_KeyError, key);
     return Py_XNewRef(value);
@@ -19,12 +20,18 @@ static PyObject *missing(PyObject *self, PyObject *key) {
 
 static int traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((struct namespace *)self)->fallback);
+    for (int i = 0; i < DIAG_NAMESPACE_FALLBACKS; i++)
+        Py_VISIT(((struct namespace *)self)->fallbacks[i]);
     return PyDict_Type.tp_traverse(self, visit, arg);
 }
 
+static void clear_fallbacks(PyObject *self) {
+    for (int i = 0; i < DIAG_NAMESPACE_FALLBACKS; i++)
+        Py_CLEAR(((struct namespace *)self)->fallbacks[i]);
+}
+
 static int clear(PyObject *self) {
-    Py_CLEAR(((struct namespace *)self)->fallback);
+    clear_fallbacks(self);
     return PyDict_Type.tp_clear(self);
 }
 
@@ -32,7 +39,7 @@ static int clear(PyObject *self) {
 static void dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
 
-    Py_CLEAR(((struct namespace *)self)->fallback);
+    clear_fallbacks(self);
     PyDict_Type.tp_dealloc(self);
     Py_DECREF(type);
 }
@@ -60,12 +67,14 @@ PyTypeObject *diag_namespace_type_new(void) {
     return (PyTypeObject *)PyType_FromSpecWithBases(&spec, (PyObject *)&PyDict_Type);
 }
 
-PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names, PyObject *fallback) {
+PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names,
+                             PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS]) {
     PyObject *self = PyObject_CallNoArgs((PyObject *)type);
 
     if (self == NULL)
         return NULL;
-    ((struct namespace *)self)->fallback = Py_XNewRef(fallback);
+    for (int i = 0; i < DIAG_NAMESPACE_FALLBACKS; i++)
+        ((struct namespace *)self)->fallbacks[i] = Py_XNewRef(fallbacks[i]);
     if (PyDict_Update(self, names) < 0)
         Py_CLEAR(self);
     return self;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* namespace - a dict that looks further in another one, for expressions whose names are not known
+/* namespace - a dict that looks further in other ones, for expressions whose names are not known
  * beforehand: eval() and locals() see a dict, nested functions find the names too.
  *
  * Threading: the GIL. */
@@ -11,7 +11,11 @@
 /* A new heap type; NULL with an exception. */
 PyTypeObject *diag_namespace_type_new(void);
 
-/* A new reference to one that holds what `names` (a dict) holds; NULL with an exception. */
-PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names, PyObject *fallback);
+#define DIAG_NAMESPACE_FALLBACKS 3
+
+/* A new reference to one that holds what `names` (a dict) holds, and then looks in the fallbacks
+ * (dicts, or NULL), one after the other; NULL with an exception. */
+PyObject *diag_namespace_new(PyTypeObject *type, PyObject *names,
+                             PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS]);
 
 #endif

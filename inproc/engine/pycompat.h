@@ -13,6 +13,7 @@
 #define Py_BUILD_CORE_MODULE 1 /* interpreter frames */
 #include <Python.h>
 
+#include <internal/pycore_code.h>
 #include <internal/pycore_dict.h>
 #include <internal/pycore_frame.h>
 #include <internal/pycore_object.h>
@@ -231,6 +232,29 @@ static inline void diag_py_set_vectorcall(PyFunctionObject *function, vectorcall
     function->vectorcall = vectorcall;
     function->func_version = 0;
 #endif
+}
+
+/* True if the variable `index` of localsplus lies in a cell: of this function or of an outer one.
+ */
+static inline bool diag_py_is_cell_variable(PyCodeObject *code, int index) {
+    return (_PyLocals_GetKind(code->co_localspluskinds, index) & (CO_FAST_CELL | CO_FAST_FREE)) !=
+           0;
+}
+
+/* True if locals() leaves out the variable `index`. */
+static inline bool diag_py_is_hidden_variable(PyCodeObject *code, int index) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return (_PyLocals_GetKind(code->co_localspluskinds, index) & CO_FAST_HIDDEN) != 0;
+#else
+    (void)code;
+    (void)index;
+    return false;
+#endif
+}
+
+/* True if all keys of the dict are str itself: looking up one runs no code of the program. */
+static inline bool diag_py_dict_has_only_text_keys(PyObject *dict) {
+    return DK_IS_UNICODE(((PyDictObject *)dict)->ma_keys);
 }
 
 #endif

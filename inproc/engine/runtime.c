@@ -13,7 +13,7 @@
 #define SECONDS_PER_DAY 86400
 
 static const char *const context_names[DIAG_CONTEXT_COUNT] = {
-    "start", "now", "args", "kwargs", "frame", "result", "end", "elapsed",
+    "start", "now", "args", "kwargs", "frame", "active", "result", "end", "elapsed",
 };
 
 static int fill(struct diag_runtime *runtime) {
@@ -62,8 +62,23 @@ void diag_runtime_unref(struct diag_runtime *runtime) {
     free(runtime);
 }
 
-int diag_runtime_context_name(const struct diag_runtime *runtime, PyObject *name) {
-    for (int i = 0; i < DIAG_CONTEXT_COUNT; i++)
+/* The end of the names that there are at `point`. */
+static int name_count(enum diag_point point) {
+    switch (point) {
+    case DIAG_POINT_CALL:
+    case DIAG_POINT_LINE:
+        return DIAG_CONTEXT_ACTIVE;
+    case DIAG_POINT_END:
+        return DIAG_CONTEXT_COUNT;
+    case DIAG_POINT_RETURN:
+        break;
+    }
+    return DIAG_CONTEXT_COUNT;
+}
+
+int diag_runtime_context_name(const struct diag_runtime *runtime, enum diag_point point,
+                              PyObject *name) {
+    for (int i = 0; i < name_count(point); i++)
         if (name == runtime->names[i] || PyUnicode_Compare(name, runtime->names[i]) == 0)
             return i;
     return -1;
@@ -96,7 +111,7 @@ static PyObject *utc_datetime(const struct diag_runtime *runtime, uint64_t unix_
         (int)(unix_ns % DIAG_NS_PER_S / 1000), Py_None, api->DateTimeType);
 }
 
-PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
+PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum diag_point point,
                                      const struct diag_call *call, enum diag_context_name name) {
     switch (name) {
     case DIAG_CONTEXT_START:
@@ -108,7 +123,9 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
     case DIAG_CONTEXT_KWARGS:
         return diag_call_keywords(call);
     case DIAG_CONTEXT_FRAME:
-        return diag_frame_view_new(runtime->frame_view_type, call);
+        return diag_frame_view_new(runtime->frame_view_type, point, call);
+    case DIAG_CONTEXT_ACTIVE:
+        return seconds(call->active_ns);
     case DIAG_CONTEXT_RESULT:
         return Py_NewRef(call->result);
     case DIAG_CONTEXT_END:
@@ -122,12 +139,13 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
     return NULL;
 }
 
-static int put_context(const struct diag_runtime *runtime, const struct diag_call *call,
-                       PyObject *dict, int first, int end) {
+/* Puts the names from `first` up to `end`. */
+static int put_context(const struct diag_runtime *runtime, enum diag_point point,
+                       const struct diag_call *call, PyObject *dict, int first, int end) {
     for (int i = first; i < end; i++) {
-        PyObject *value = diag_runtime_context_value(runtime, call, (enum diag_context_name)i);
+        PyObject *value =
+            diag_runtime_context_value(runtime, point, call, (enum diag_context_name)i);
         int failed = value == NULL || PyDict_SetItem(dict, runtime->names[i], value) < 0;
-
         Py_XDECREF(value);
         if (failed)
             return -1;
@@ -135,19 +153,40 @@ static int put_context(const struct diag_runtime *runtime, const struct diag_cal
     return 0;
 }
 
-PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struct diag_call *call) {
+static PyObject *outer_namespace(const struct diag_runtime *runtime, enum diag_point point,
+                                 const struct diag_call *call) {
     PyObject *names = PyDict_New(), *arguments = diag_call_arguments(call), *namespace = NULL;
+    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {call->globals, NULL, NULL};
+    int count = name_count(point);
+    int hidden_count = count < DIAG_CONTEXT_RESULT ? count : DIAG_CONTEXT_RESULT;
 
-    if (names == NULL || arguments == NULL ||
-        put_context(runtime, call, names, 0, DIAG_CONTEXT_RESULT) < 0 ||
-        PyDict_Update(names, arguments) < 0)
-        goto done;
-    if (call->result != NULL &&
-        put_context(runtime, call, names, DIAG_CONTEXT_RESULT, DIAG_CONTEXT_COUNT) < 0)
-        goto done;
-    namespace = diag_namespace_new(runtime->namespace_type, names, call->globals);
-done:
+    if (names != NULL && arguments != NULL &&
+        put_context(runtime, point, call, names, 0, hidden_count) == 0 &&
+        PyDict_Update(names, arguments) == 0 &&
+        put_context(runtime, point, call, names, hidden_count, count) == 0)
+    namespace = diag_namespace_new(runtime->namespace_type, names, fallbacks);
     Py_XDECREF(names);
     Py_XDECREF(arguments);
     return namespace;
+}
+
+static PyObject *inner_namespace(const struct diag_runtime *runtime, enum diag_point point,
+                                 const struct diag_call *call) {
+    PyObject *context = PyDict_New(), *variables = diag_call_locals(call), *namespace = NULL;
+    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {call->globals, diag_call_builtins(call),
+                                                           context};
+
+    if (context != NULL && variables != NULL &&
+        put_context(runtime, point, call, context, 0, name_count(point)) == 0)
+    namespace = diag_namespace_new(runtime->namespace_type, variables, fallbacks);
+    Py_XDECREF(context);
+    Py_XDECREF(variables);
+    return namespace;
+}
+
+PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
+                                 const struct diag_call *call) {
+    if (point == DIAG_POINT_END || point == DIAG_POINT_LINE)
+        return inner_namespace(runtime, point, call);
+    return outer_namespace(runtime, point, call);
 }

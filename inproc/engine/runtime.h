@@ -9,14 +9,15 @@
 #include "inproc/engine/call.h"
 #include "lib/base/error.h"
 
-/* The names that an expression sees besides the arguments. */
+/* The names that an expression sees besides the function's own. */
 enum diag_context_name {
     DIAG_CONTEXT_START, /* float, time.time() before the call */
     DIAG_CONTEXT_NOW,   /* datetime.datetime.utcnow() before the call */
     DIAG_CONTEXT_ARGS,
     DIAG_CONTEXT_KWARGS,
     DIAG_CONTEXT_FRAME, /* f_back is the caller's frame */
-    /* The rest only after the call. */
+    /* The rest only at RETURN and, but for hotspots, at END. */
+    DIAG_CONTEXT_ACTIVE, /* float, seconds that the call ran: without its suspensions */
     DIAG_CONTEXT_RESULT, /* or the exception */
     DIAG_CONTEXT_END,
     DIAG_CONTEXT_ELAPSED,
@@ -37,16 +38,25 @@ DIAG_MUST_CHECK enum diag_status diag_runtime_new(struct diag_runtime **out,
 struct diag_runtime *diag_runtime_ref(struct diag_runtime *runtime);
 void diag_runtime_unref(struct diag_runtime *runtime); /* NULL is fine */
 
-/* Which name this is, or -1. Arguments of the same name hide `start` to `frame`, and are hidden
- * by `result` to `elapsed`. */
-int diag_runtime_context_name(const struct diag_runtime *runtime, PyObject *name);
+/* Which name this is, or -1: none that there is at `point`. */
+int diag_runtime_context_name(const struct diag_runtime *runtime, enum diag_point point,
+                              PyObject *name);
+
+/* CALL and RETURN: true if an argument of that name hides it; else it hides the argument. (At END
+ * and LINE, everything else hides context names.) */
+static inline bool diag_runtime_is_hidden(enum diag_context_name name) {
+    return name < DIAG_CONTEXT_RESULT;
+}
 
 /* A new reference to the context value `name`; NULL with an exception. */
-PyObject *diag_runtime_context_value(const struct diag_runtime *runtime,
+PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum diag_point point,
                                      const struct diag_call *call, enum diag_context_name name);
 
-/* A dict of everything that an expression sees, which looks further in the function's globals;
- * NULL with an exception. */
-PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, const struct diag_call *call);
+/* A dict of everything that an expression sees, for eval() and locals(); NULL with an exception.
+ * CALL and RETURN: it holds context names and arguments, and looks further in the globals; END and
+ * LINE: the variables, and it looks further in the globals, the builtins and the context names. Of
+ * `hotspots` only if they were measured for another reason. */
+PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
+                                 const struct diag_call *call);
 
 #endif

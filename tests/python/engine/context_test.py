@@ -51,7 +51,7 @@ EXPRESSIONS = [
     ("(y := a) + y", 2),
     ("thing.x", 1),
     ("sorted(k for k in locals() if k != 'frame')",
-     sorted(["start", "now", "args", "kwargs", "result", "end", "elapsed", "a", "b", "c", "rest",
+     sorted(["start", "now", "args", "kwargs", "active", "result", "end", "elapsed", "a", "b", "c", "rest",
              "d", "extra", "len", "zed"])),
     ("eval('a + zed')", 8),
     ("vars()['a']", 1),
