@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/stream_sessions.h"
 #include "diagnose/v1/events_service.pb-c.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/log.h"
@@ -22,43 +23,28 @@ enum {
 
 /* One stream, of either method. */
 struct session {
+    struct diag_stream_session base;
     struct diag_events_service *service;
-    struct diag_rpc_stream *stream;
-    struct session *previous, *next;
     struct diag_hub_subscriber *subscriber; /* Subscribe, from its request on */
     uint64_t sequence;                      /* Report: of the last request */
     uint64_t acknowledged;                  /* Report: the last sequence that was acknowledged */
-    bool is_ending;
 };
 
 struct diag_events_service {
     struct diag_hub *hub;
     const struct diag_fleet *fleet;
-    struct session *sessions;
-    bool is_stopped;
+    struct diag_stream_sessions sessions;
 };
 
 /* ---- the streams' life ---- */
 
 static void *on_open(void *context, struct diag_rpc_stream *stream, struct diag_error *err) {
     struct diag_events_service *service = context;
-    struct session *session;
+    struct session *session =
+        diag_stream_sessions_open(&service->sessions, sizeof *session, stream, err);
 
-    if (service->is_stopped) {
-        diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0, "the controller is stopping");
-        return NULL;
-    }
-    session = calloc(1, sizeof *session);
-    if (session == NULL) {
-        diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "session");
-        return NULL;
-    }
-    session->service = service;
-    session->stream = stream;
-    session->next = service->sessions;
-    if (session->next != NULL)
-        session->next->previous = session;
-    service->sessions = session;
+    if (session != NULL)
+        session->service = service;
     return session;
 }
 
@@ -69,18 +55,7 @@ static void on_closed(void *context, struct diag_rpc_stream *stream,
     (void)stream;
     (void)result;
     diag_hub_unsubscribe(session->subscriber);
-    if (session->previous != NULL)
-        session->previous->next = session->next;
-    else
-        session->service->sessions = session->next;
-    if (session->next != NULL)
-        session->next->previous = session->previous;
-    free(session);
-}
-
-static void end(struct session *session, enum diag_status status, const char *message) {
-    session->is_ending = true;
-    diag_rpc_stream_finish(session->stream, status, message);
+    diag_stream_sessions_close(&session->service->sessions, &session->base);
 }
 
 /* ---- Report ---- */
@@ -151,15 +126,15 @@ static void acknowledge(struct session *session) {
     struct diag_error err;
     enum diag_status status;
 
-    if (session->is_ending || session->acknowledged == session->sequence)
+    if (session->base.is_ending || session->acknowledged == session->sequence)
         return;
     diag_message_builder_put_uint(&builder, RESPONSE_ACKNOWLEDGED, session->sequence);
     status = diag_message_builder_take(&builder, &message, &err);
     if (status == DIAG_OK) {
-        if (diag_rpc_stream_write(session->stream, message) == DIAG_OK)
+        if (diag_rpc_stream_write(session->base.stream, message) == DIAG_OK)
             session->acknowledged = session->sequence;
     } else {
-        end(session, status, err.message);
+        diag_stream_session_finish(&session->base, status, err.message);
     }
     diag_rpc_message_unref(message);
     diag_message_builder_done(&builder);
@@ -184,7 +159,7 @@ static void name_sender(const struct session *session, const struct report *repo
             return;
         }
     }
-    diag_error_prefix(err, "sidecar at %s", diag_rpc_stream_peer(session->stream));
+    diag_error_prefix(err, "sidecar at %s", diag_rpc_stream_peer(session->base.stream));
 }
 
 static void on_report(void *context, struct diag_rpc_stream *stream, struct diag_bytes message) {
@@ -194,7 +169,7 @@ static void on_report(void *context, struct diag_rpc_stream *stream, struct diag
     enum diag_status status;
 
     (void)stream;
-    if (session->is_ending)
+    if (session->base.is_ending)
         return;
     status = read_report(message, &report, &err);
     if (status == DIAG_OK && report.sequence != session->sequence + 1)
@@ -204,7 +179,7 @@ static void on_report(void *context, struct diag_rpc_stream *stream, struct diag
     if (status != DIAG_OK) {
         name_sender(session, &report, &err);
         diag_log_warning("report: %s", err.message);
-        end(session, status, err.message);
+        diag_stream_session_finish(&session->base, status, err.message);
         return;
     }
     diag_hub_publish(session->service->hub, report.batches, report.batch_count);
@@ -229,7 +204,7 @@ static size_t queued_in_stream(void *stream) {
 
 static enum diag_status subscribe(struct session *session, struct diag_bytes message,
                                   struct diag_error *err) {
-    const struct diag_hub_sink sink = {write_to_stream, queued_in_stream, session->stream};
+    const struct diag_hub_sink sink = {write_to_stream, queued_in_stream, session->base.stream};
     Diagnose__V1__SubscribeRequest *request;
     enum diag_status status;
 
@@ -252,11 +227,11 @@ static void on_subscribe(void *context, struct diag_rpc_stream *stream, struct d
     enum diag_status status;
 
     (void)stream;
-    if (session->is_ending)
+    if (session->base.is_ending)
         return;
     status = subscribe(session, message, &err);
     if (status != DIAG_OK)
-        end(session, status, err.message);
+        diag_stream_session_finish(&session->base, status, err.message);
 }
 
 /* A caller has nothing to say after its request; the subscription goes on. */
@@ -264,15 +239,15 @@ static void on_subscribe_half_closed(void *context, struct diag_rpc_stream *stre
     struct session *session = context;
 
     (void)stream;
-    if (session->subscriber == NULL && !session->is_ending)
-        end(session, DIAG_ERR_INVALID, "request: missing");
+    if (session->subscriber == NULL && !session->base.is_ending)
+        diag_stream_session_finish(&session->base, DIAG_ERR_INVALID, "request: missing");
 }
 
 static void on_subscribe_writable(void *context, struct diag_rpc_stream *stream) {
     struct session *session = context;
 
     (void)stream;
-    if (session->subscriber != NULL && !session->is_ending)
+    if (session->subscriber != NULL && !session->base.is_ending)
         diag_hub_writable(session->subscriber);
 }
 
@@ -325,8 +300,5 @@ void diag_events_service_methods(struct diag_events_service *service,
 }
 
 void diag_events_service_stop(struct diag_events_service *service) {
-    service->is_stopped = true;
-    for (struct session *session = service->sessions; session != NULL; session = session->next)
-        if (!session->is_ending)
-            end(session, DIAG_ERR_UNAVAILABLE, "the controller is stopping");
+    diag_stream_sessions_stop(&service->sessions);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/spec/spec_status_codec.h"
 
 /* Field numbers of diagnose.v1.ProcessStatus, ProcessInfo and SpecStatus. */
 enum {
@@ -216,6 +217,7 @@ void diag_fleet_end_process(struct diag_fleet_sidecar *sidecar, const char *proc
 bool diag_fleet_next_status(struct diag_wire_reader *reader, struct diag_fleet_status *status) {
     struct diag_wire_reader inner;
     struct diag_wire_field field;
+    uint64_t cause, count;
 
     do {
         if (diag_wire_next(reader, &field) != DIAG_OK)
@@ -228,6 +230,8 @@ bool diag_fleet_next_status(struct diag_wire_reader *reader, struct diag_fleet_s
         if (field.number == STATUS_SPEC_ID && field.type == DIAG_WIRE_BYTES &&
             field.bytes.size > 0 && field.bytes.size <= DIAG_SPEC_ID_MAX)
             memcpy(status->spec_id, field.bytes.data, field.bytes.size);
+        if (diag_spec_status_read_skip(&field, &cause, &count))
+            status->skipped += count;
         if (field.type != DIAG_WIRE_VARINT)
             continue;
         switch (field.number) {

@@ -83,6 +83,7 @@ struct diag_fleet_status {
     uint64_t spec_revision;
     uint64_t state; /* enum diag_spec_state, or of a newer release */
     uint64_t hits, errors, dropped;
+    uint64_t skipped; /* for all causes together, those of a newer release too */
     struct diag_bytes encoded;
 };
 
@@ -97,7 +98,7 @@ bool diag_fleet_find_status(const struct diag_fleet_process *process, const stru
 struct diag_fleet_summary {
     const struct diag_spec *spec; /* set by the caller */
     uint32_t matched, pending, armed, failed;
-    uint64_t hits, errors, dropped;
+    uint64_t hits, errors, dropped, skipped;
 };
 
 /* Fills in everything but the specs, whose ids differ, in one walk over the fleet. */

@@ -34,6 +34,7 @@ static void add_status(struct diag_fleet_summary *summary, const struct diag_fle
     summary->hits += status->hits;
     summary->errors += status->errors;
     summary->dropped += status->dropped;
+    summary->skipped += status->skipped;
 }
 
 static void add_process(const struct diag_map *by_id, const struct diag_fleet_process *process) {

@@ -37,6 +37,7 @@ enum {
     SUMMARY_HITS = 7,
     SUMMARY_ERRORS = 8,
     SUMMARY_DROPPED = 9,
+    SUMMARY_SKIPPED = 10,
 
     PROCESS_PROCESS = 1,
     PROCESS_SIDECAR_UID = 2,
@@ -222,6 +223,7 @@ static void put_summary(struct diag_message_builder *builder, uint32_t number,
     diag_message_builder_put_uint(&inner, SUMMARY_HITS, summary->hits);
     diag_message_builder_put_uint(&inner, SUMMARY_ERRORS, summary->errors);
     diag_message_builder_put_uint(&inner, SUMMARY_DROPPED, summary->dropped);
+    diag_message_builder_put_uint(&inner, SUMMARY_SKIPPED, summary->skipped);
     diag_message_builder_put_message(builder, number, &inner);
     diag_message_builder_done(&inner);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "controller/rollout.h"
+#include "controller/stream_sessions.h"
 #include "controller/sync_request.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -26,32 +27,36 @@ enum {
 };
 
 struct session {
+    struct diag_stream_session base;
     struct diag_sync_service *service;
-    struct diag_rpc_stream *stream;
-    struct session *previous, *next;
     struct diag_fleet_sidecar *sidecar; /* NULL before hello, and after the end */
     struct diag_rollout rollout;
     uint64_t nonce;        /* sent last */
     uint64_t acknowledged; /* nonce */
     bool is_dirty;
     bool owes_message;
-    bool is_ending;
 };
 
 struct diag_sync_service {
     struct diag_sync_service_options options;
-    struct session *sessions;
+    struct diag_stream_sessions sessions;
     struct diag_loop_timer heartbeat;
-    bool is_stopped;
 };
+
+static struct session *first_session(const struct diag_sync_service *service) {
+    return (struct session *)service->sessions.first;
+}
+
+static struct session *next_session(const struct session *session) {
+    return (struct session *)session->base.next;
+}
 
 /* ---- sending ---- */
 
 /* Nothing that was promised could be sent: the sidecar comes back and says what it holds. */
 static void give_up(struct session *session, const struct diag_error *err) {
     diag_log_error("sidecar %s: %s", session->sidecar->uid, err->message);
-    session->is_ending = true;
-    diag_rpc_stream_cancel(session->stream);
+    diag_stream_session_cancel(&session->base);
 }
 
 static enum diag_status send_response(struct session *session, struct diag_message_builder *builder,
@@ -69,7 +74,7 @@ static enum diag_status send_response(struct session *session, struct diag_messa
     status = diag_message_builder_take(builder, &message, err);
     if (status != DIAG_OK)
         return status;
-    status = diag_rpc_stream_write(session->stream, message);
+    status = diag_rpc_stream_write(session->base.stream, message);
     diag_rpc_message_unref(message);
     if (status != DIAG_OK)
         return diag_error_set(err, status, 0, "stream: %s", diag_status_name(status));
@@ -79,8 +84,8 @@ static enum diag_status send_response(struct session *session, struct diag_messa
 }
 
 static bool can_send(const struct session *session) {
-    return session->sidecar != NULL && !session->is_ending &&
-           diag_rpc_stream_queued(session->stream) < QUEUE_MAX;
+    return session->sidecar != NULL && !session->base.is_ending &&
+           diag_rpc_stream_queued(session->base.stream) < QUEUE_MAX;
 }
 
 static enum diag_status flush_one(struct session *session, struct diag_error *err) {
@@ -125,7 +130,8 @@ static void send_spec(struct session *session, const char *id) {
 }
 
 void diag_sync_service_spec_changed(struct diag_sync_service *service, const char *id) {
-    for (struct session *session = service->sessions; session != NULL; session = session->next) {
+    for (struct session *session = first_session(service); session != NULL;
+         session = next_session(session)) {
         if (!session->is_dirty && can_send(session))
             send_spec(session, id);
         else
@@ -134,7 +140,8 @@ void diag_sync_service_spec_changed(struct diag_sync_service *service, const cha
 }
 
 static void send_to_all(struct diag_sync_service *service) {
-    for (struct session *session = service->sessions; session != NULL; session = session->next) {
+    for (struct session *session = first_session(service); session != NULL;
+         session = next_session(session)) {
         session->owes_message = true;
         flush(session);
     }
@@ -181,8 +188,7 @@ static void replace_old_session(struct diag_sync_service *service, const char *u
         return;
     old = sidecar->session;
     detach(old, "replaced by a new stream of the same sidecar");
-    old->is_ending = true;
-    diag_rpc_stream_cancel(old->stream);
+    diag_stream_session_cancel(&old->base);
 }
 
 static enum diag_status take_hello(struct session *session, const struct diag_sync_hello *hello,
@@ -206,7 +212,7 @@ static enum diag_status take_hello(struct session *session, const struct diag_sy
         return status;
     }
     diag_log_info("sidecar %s (%s) connected from %s, version %.32s, holds %zu specs",
-                  hello->sidecar_uid, hello->host, diag_rpc_stream_peer(session->stream),
+                  hello->sidecar_uid, hello->host, diag_rpc_stream_peer(session->base.stream),
                   hello->version, hello->held_count);
     session->is_dirty = true;
     session->owes_message = true;
@@ -261,7 +267,7 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
     struct diag_error err;
     enum diag_status status;
 
-    if (session->is_ending)
+    if (session->base.is_ending)
         return;
     status = diag_sync_request_read(message, &request, &err);
     if (status == DIAG_OK)
@@ -275,8 +281,7 @@ static void on_message(void *context, struct diag_rpc_stream *stream, struct dia
                      session->sidecar != NULL ? session->sidecar->uid
                                               : diag_rpc_stream_peer(stream),
                      err.message);
-    session->is_ending = true;
-    diag_rpc_stream_finish(stream, status, err.message);
+    diag_stream_session_finish(&session->base, status, err.message);
 }
 
 /* ---- the stream's life ---- */
@@ -293,35 +298,17 @@ static void on_closed(void *context, struct diag_rpc_stream *stream,
     (void)stream;
     detach(session, result->message != NULL && result->message[0] != '\0' ? result->message
                                                                           : "the stream ended");
-    if (session->previous != NULL)
-        session->previous->next = session->next;
-    else
-        session->service->sessions = session->next;
-    if (session->next != NULL)
-        session->next->previous = session->previous;
     diag_rollout_done(&session->rollout);
-    free(session);
+    diag_stream_sessions_close(&session->service->sessions, &session->base);
 }
 
 static void *on_open(void *context, struct diag_rpc_stream *stream, struct diag_error *err) {
     struct diag_sync_service *service = context;
-    struct session *session;
+    struct session *session =
+        diag_stream_sessions_open(&service->sessions, sizeof *session, stream, err);
 
-    if (service->is_stopped) {
-        diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0, "the controller is stopping");
-        return NULL;
-    }
-    session = calloc(1, sizeof *session);
-    if (session == NULL) {
-        diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "session");
-        return NULL;
-    }
-    session->service = service;
-    session->stream = stream;
-    session->next = service->sessions;
-    if (session->next != NULL)
-        session->next->previous = session;
-    service->sessions = session;
+    if (session != NULL)
+        session->service = service;
     return session;
 }
 
@@ -364,11 +351,5 @@ void diag_sync_service_methods(struct diag_sync_service *service,
 }
 
 void diag_sync_service_stop(struct diag_sync_service *service) {
-    service->is_stopped = true;
-    for (struct session *session = service->sessions; session != NULL; session = session->next) {
-        if (session->is_ending)
-            continue;
-        session->is_ending = true;
-        diag_rpc_stream_finish(session->stream, DIAG_ERR_UNAVAILABLE, "the controller is stopping");
-    }
+    diag_stream_sessions_stop(&service->sessions);
 }

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -146,6 +147,7 @@ struct Status {
     uint64_t revision;
     int state;
     uint64_t hits = 0, errors = 0, dropped = 0;
+    std::vector<std::pair<int, uint64_t>> skips = {}; /* cause, count */
 };
 
 /* An encoded diagnose.v1.ProcessStatus. */
@@ -155,6 +157,8 @@ inline std::string make_process(const std::string &uid, uint32_t pid,
     Diagnose__V1__ProcessInfo info = DIAGNOSE__V1__PROCESS_INFO__INIT;
     std::vector<Diagnose__V1__SpecStatus> packed;
     std::vector<Diagnose__V1__SpecStatus *> pointers;
+    std::deque<Diagnose__V1__SkipCount> skips;
+    std::deque<std::vector<Diagnose__V1__SkipCount *>> skip_pointers;
 
     packed.reserve(statuses.size());
     for (const Status &status : statuses) {
@@ -165,6 +169,15 @@ inline std::string make_process(const std::string &uid, uint32_t pid,
         one.hits = status.hits;
         one.errors = status.errors;
         one.dropped = status.dropped;
+        skip_pointers.emplace_back();
+        for (const auto &[cause, count] : status.skips) {
+            skips.push_back(DIAGNOSE__V1__SKIP_COUNT__INIT);
+            skips.back().cause = static_cast<Diagnose__V1__SkipCause>(cause);
+            skips.back().count = count;
+            skip_pointers.back().push_back(&skips.back());
+        }
+        one.n_skips = skip_pointers.back().size();
+        one.skips = skip_pointers.back().data();
         packed.push_back(one);
         pointers.push_back(&packed.back());
     }

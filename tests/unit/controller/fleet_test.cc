@@ -161,14 +161,14 @@ TEST_F(FleetTest, SummariesCountTheCurrentRevisionOnly) {
     BareSpec a("a", 7), b("b", 2);
 
     put(first, make_process(uid_of(1), 1,
-                            {{"a", 7, DIAG_SPEC_STATE_ARMED, 5, 1, 2},
+                            {{"a", 7, DIAG_SPEC_STATE_ARMED, 5, 1, 2, {{1, 3}, {4, 10}}},
                              {"b", 2, DIAG_SPEC_STATE_PENDING, 1}}));
     put(first, make_process(uid_of(2), 2,
-                            {{"a", 6, DIAG_SPEC_STATE_ARMED, 100, 100, 100},
+                            {{"a", 6, DIAG_SPEC_STATE_ARMED, 100, 100, 100, {{1, 100}}},
                              {"b", 2, DIAG_SPEC_STATE_TRIPPED}}));
     put(second, make_process(uid_of(3), 3,
                              {{"gone", 3, DIAG_SPEC_STATE_ARMED, 9},
-                              {"a", 7, DIAG_SPEC_STATE_FAILED, 10, 20, 30},
+                              {"a", 7, DIAG_SPEC_STATE_FAILED, 10, 20, 30, {{99, 100}}},
                               {"b", 2, DIAG_SPEC_STATE_EXPIRED}}));
     diag_fleet_summary summaries[2] = {};
     summaries[0].spec = &a;
@@ -181,6 +181,7 @@ TEST_F(FleetTest, SummariesCountTheCurrentRevisionOnly) {
     EXPECT_EQ(15u, summaries[0].hits);
     EXPECT_EQ(21u, summaries[0].errors);
     EXPECT_EQ(32u, summaries[0].dropped);
+    EXPECT_EQ(113u, summaries[0].skipped) << "causes of newer releases count too";
     EXPECT_EQ(1u, summaries[1].pending);
     EXPECT_EQ(0u, summaries[1].armed);
     EXPECT_EQ(1u, summaries[1].failed);

@@ -122,8 +122,8 @@ TEST_F(SpecsServiceTest, SummariesAndProcesses) {
     request.body_case = DIAGNOSE__V1__SYNC_REQUEST__BODY_HELLO;
     request.hello = &hello;
     ClientStream *sync = open("Sync/Sync", {pack(request)});
-    std::string armed =
-        make_process(uid_of(10), 20, {{"a", revision, DIAG_SPEC_STATE_ARMED, 7, 1, 2}});
+    std::string armed = make_process(
+        uid_of(10), 20, {{"a", revision, DIAG_SPEC_STATE_ARMED, 7, 1, 2, {{2, 5}, {3, 6}}}});
     std::string silent = make_process(uid_of(11), 10, {{"a", revision - 1, DIAG_SPEC_STATE_ARMED}});
     ASSERT_EQ(DIAG_OK, sync->write(field(3, field(1, armed) + field(1, silent))));
     /* nothing answers a report: ask until it is in */
@@ -141,6 +141,7 @@ TEST_F(SpecsServiceTest, SummariesAndProcesses) {
     EXPECT_EQ(7u, got->summary->hits);
     EXPECT_EQ(1u, got->summary->errors);
     EXPECT_EQ(2u, got->summary->dropped);
+    EXPECT_EQ(11u, got->summary->skipped);
     ASSERT_EQ(2u, got->n_processes);
     EXPECT_EQ(10u, got->processes[0]->process->pid);
     EXPECT_STREQ("web-1", got->processes[0]->host);
@@ -150,6 +151,7 @@ TEST_F(SpecsServiceTest, SummariesAndProcesses) {
     EXPECT_EQ(revision, got->processes[0]->status->spec_revision);
     EXPECT_EQ(20u, got->processes[1]->process->pid);
     EXPECT_EQ(DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_ARMED, got->processes[1]->status->state);
+    EXPECT_EQ(2u, got->processes[1]->status->n_skips);
 }
 
 TEST_F(SpecsServiceTest, ExpiredSpecsStayListed) {
