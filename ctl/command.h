@@ -29,6 +29,7 @@ enum diag_exit diag_command_get_processes(const struct diag_options *options);
 enum diag_exit diag_command_describe(const struct diag_options *options);
 enum diag_exit diag_command_delete(const struct diag_options *options);
 enum diag_exit diag_command_events(const struct diag_options *options);
+enum diag_exit diag_command_version(const struct diag_options *options);
 
 /* "diagnosectl: MESSAGE" on standard error, fit for a terminal. */
 void diag_command_complain(const char *format, ...) DIAG_PRINTF(1, 2);

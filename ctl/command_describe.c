@@ -6,6 +6,7 @@
 #include "ctl/memory.h"
 #include "ctl/print.h"
 #include "ctl/spec_view.h"
+#include "ctl/status_view.h"
 #include "ctl/value_codec.h"
 #include "lib/base/clock.h"
 
@@ -70,31 +71,41 @@ static void print_spec(const Diagnose__V1__SpecSummary *summary) {
     print_line("State:", diag_spec_view_state(summary));
     printf("%-*s %u/%u (%u pending, %u failed)\n", LABEL_WIDTH, "Armed:", summary->armed,
            summary->matched, summary->pending, summary->failed);
-    printf("%-*s %" PRIu64 " (%" PRIu64 " errors, %" PRIu64 " dropped)\n", LABEL_WIDTH,
-           "Hits:", summary->hits, summary->errors, summary->dropped);
+    printf("%-*s %" PRIu64 " (%" PRIu64 " errors, %" PRIu64 " dropped, %" PRIu64 " skipped)\n",
+           LABEL_WIDTH, "Hits:", summary->hits, summary->errors, summary->dropped,
+           summary->skipped);
+}
+
+static void add_process(struct diag_table *table, const Diagnose__V1__SpecProcess *process,
+                        const char *event) {
+    const Diagnose__V1__SpecStatus *status = process->status;
+    DIAG_CLEANUP(diag_freep) char *note = diag_status_view_note(status, event);
+
+    diag_table_add(table, process->host);
+    diag_table_add_uint(table, process->process->pid);
+    diag_table_add(table, diag_status_view_state(status->state));
+    diag_table_add(table, status->mechanism);
+    diag_table_add_uint(table, status->functions);
+    diag_table_add_uint(table, status->codes);
+    diag_table_add(table, diag_status_view_pure(status));
+    diag_table_add_uint(table, status->hits);
+    diag_table_add_uint(table, status->errors);
+    diag_table_add_uint(table, status->dropped);
+    diag_table_add_uint(table, diag_status_view_skipped(status));
+    diag_table_add(table, note);
 }
 
 static void print_processes(const Diagnose__V1__GetResponse *response) {
-    static const char *const columns[] = {"HOST", "PID",    "STATE",   "MECHANISM", "FUNCTIONS",
-                                          "HITS", "ERRORS", "DROPPED", "MESSAGE",   NULL};
+    static const char *const columns[] = {"HOST",    "PID",     "STATE", "MECHANISM", "FUNCTIONS",
+                                          "CODES",   "PURE",    "HITS",  "ERRORS",    "DROPPED",
+                                          "SKIPPED", "MESSAGE", NULL};
     DIAG_CLEANUP(diag_table_done) struct diag_table table;
 
     diag_table_init(&table, columns);
-    for (size_t i = 0; i < response->n_processes; i++) {
-        const Diagnose__V1__SpecProcess *process = response->processes[i];
-
-        if (process->process == NULL || process->status == NULL)
-            continue;
-        diag_table_add(&table, process->host);
-        diag_table_add_uint(&table, process->process->pid);
-        diag_table_add(&table, diag_spec_view_process_state(process->status->state));
-        diag_table_add(&table, process->status->mechanism);
-        diag_table_add_uint(&table, process->status->functions);
-        diag_table_add_uint(&table, process->status->hits);
-        diag_table_add_uint(&table, process->status->errors);
-        diag_table_add_uint(&table, process->status->dropped);
-        diag_table_add(&table, process->status->message);
-    }
+    for (size_t i = 0; i < response->n_processes; i++)
+        if (response->processes[i]->process != NULL && response->processes[i]->status != NULL)
+            add_process(&table, response->processes[i],
+                        diag_spec_view_event(response->summary->spec));
     puts(response->n_processes > 0 ? "Processes:" : "Processes:   none");
     if (response->n_processes > 0)
         diag_table_print(stdout, &table, 2);

@@ -3,6 +3,7 @@
 #include "ctl/memory.h"
 #include "ctl/print.h"
 #include "ctl/spec_view.h"
+#include "ctl/status_view.h"
 #include "ctl/time_text.h"
 #include "diagnose/v1/fleet_service.pb-c.h"
 #include "lib/base/clock.h"
@@ -122,7 +123,7 @@ static struct diag_document *view_process(const Diagnose__V1__FleetProcess *proc
     diag_document_put(map, "lost_events", diag_document_uint(process->status->lost_events));
     inner = diag_document_put(map, "statuses", diag_document_list());
     for (size_t i = 0; i < process->status->n_statuses; i++)
-        diag_document_add(inner, diag_spec_view_status(process->status->statuses[i]));
+        diag_document_add(inner, diag_status_view_document(process->status->statuses[i]));
     return map;
 }
 

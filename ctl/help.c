@@ -12,17 +12,25 @@ static const char apply_details[] =
     "documents separated by ---:\n"
     "\n"
     "  id: cart-total                  # A-Z a-z 0-9 . _ -\n"
-    "  target: shop.cart.Cart.total    # package.module.Class.method\n"
+    "  target: shop.cart.Cart.total    # package.module.Class.method, or: see below\n"
     "  instrument:\n"
     "    type: log                     # one event per hit; or incr, hist: totals in place\n"
     "    name: shop.cart.total         # optional\n"
     "    value: elapsed                # a Python expression\n"
-    "    event: return                 # call or return (the default)\n"
+    "    event: return                 # call, return (the default), end or line:N\n"
     "    custom:                       # optional; anything\n"
     "      tags: '{\"region\": self.region}'\n"
     "  lifespan: 10                    # minutes, fractions allowed\n"
     "  selector:                       # optional: only sidecars with all of these labels\n"
     "    labels: {tier: web}\n"
+    "\n"
+    "A target may also be a nested function (shop.make.<locals>.inner), a lambda\n"
+    "(shop.<lambda>, shop.make.<locals>.<lambda>), or the functions that hold a line of a file\n"
+    "(shop/cart.py:42).\n"
+    "\n"
+    "Events: call, before the function runs; return, after it has returned or raised; end, in the\n"
+    "function just before that, where its variables can be seen; line:N, in the function just\n"
+    "before line N of its file is executed.\n"
     "\n"
     "Examples:\n"
     "  diagnosectl apply -f cart-total.yaml\n"
@@ -52,7 +60,15 @@ static const char get_processes_details[] =
 static const char describe_details[] =
     "Shows the spec, and for each process its state there: Armed, Pending (the module is not\n"
     "imported yet), Failed or Tripped (with the reason), Expired or Removed; how it is\n"
-    "covered; hits, errors and dropped events.\n"
+    "covered: MECHANISM, FUNCTIONS and CODES (how many function and code objects); whether it is\n"
+    "PURE: the expressions provably have no side effects; hits, errors, dropped events, and calls\n"
+    "that were skipped. MESSAGE says whether a spec without hits was not called, or what of its\n"
+    "target is not seen; and why calls were skipped:\n"
+    "\n"
+    "  reentrant   made while an instrument ran on the same thread\n"
+    "  in flight   begun before the spec was armed\n"
+    "  unbound     a name that the expression uses had no value\n"
+    "  filtered    made on another instance than the target's\n"
     "\n"
     "Examples:\n"
     "  diagnosectl describe spec cart-total\n"
@@ -86,7 +102,9 @@ static const char events_details[] =
     "  diagnosectl events --spec cart-total --count 100\n"
     "  diagnosectl events --seconds 60 -o json | jq -r '[.pid, .value] | @tsv'\n";
 
-static const char version_details[] = "Examples:\n  diagnosectl version\n";
+static const char version_details[] = "Examples:\n"
+                                      "  diagnosectl version\n"
+                                      "  diagnosectl version -o json | jq -r .version\n";
 
 static const char help_details[] = "Examples:\n"
                                    "  diagnosectl help\n"
@@ -106,7 +124,7 @@ const struct diag_command diag_help_commands[] = {
      delete_details, DIAG_OPTION_FILE, diag_command_delete},
     {"events", NULL, NULL, "[--spec ID]...", "watch events live", events_details,
      DIAG_OPTION_SPEC | DIAG_OPTION_LIMITS, diag_command_events},
-    {"version", NULL, NULL, "", "show the version", version_details, 0, NULL},
+    {"version", NULL, NULL, "", "show the version", version_details, 0, diag_command_version},
     {"help", NULL, NULL, "[COMMAND]", "show help on a command, or on: output", help_details, 0,
      NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL},
@@ -118,9 +136,10 @@ static const char output_help[] =
     "\n"
     "Specs are printed as in a manifest (see `diagnosectl help apply`), and what the server knows\n"
     "of them under `status`, which apply ignores: revision, created, modified, expires; get and\n"
-    "describe add state, matched, pending, armed, failed, expired, hits, errors, dropped; "
-    "describe\n"
-    "adds processes. Times are RFC 3339 texts in UTC; beside each there is KEY_unix_nanos, its\n"
+    "describe add state, matched, pending, armed, failed, expired, hits, errors, dropped,\n"
+    "skipped; describe adds processes, each with its status: state, message, mechanism, excluded\n"
+    "(what is not seen), functions, codes, pure, hits, errors, dropped, and skips, a list of\n"
+    "{cause, count}. Times are RFC 3339 texts in UTC; beside each there is KEY_unix_nanos, its\n"
     "nanoseconds since the Unix epoch as a number.\n"
     "\n"
     "An event has: time, time_unix_nanos, process_uid, pid, thread_id, spec_id, spec_revision,\n"

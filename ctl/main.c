@@ -5,7 +5,6 @@
 
 #include "ctl/help.h"
 #include "ctl/suggest.h"
-#include "lib/base/version.h"
 
 #define VERBS_MAX 16
 
@@ -79,10 +78,7 @@ static enum diag_exit run(struct diag_options *options) {
     name_words = command->noun != NULL && options->word_count > 1 ? 2 : 1;
     options->words += name_words;
     options->word_count -= name_words;
-    if (command->run != NULL)
-        return command->run(options);
-    puts("diagnosectl " DIAG_VERSION);
-    return DIAG_EXIT_OK;
+    return command->run(options);
 }
 
 int main(int argc, char **argv) {

@@ -6,7 +6,7 @@
 #include "ctl/memory.h"
 #include "ctl/print.h"
 
-#define CELL_MAX 1024 /* bytes; what is longer is cut and ends with "..." */
+#define CELL_MAX 2048 /* bytes; what is longer is cut and ends with "..." */
 #define GAP 3
 
 void diag_table_init(struct diag_table *table, const char *const *columns) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/memory.h"
+#include "ctl/status_view.h"
 #include "ctl/value_codec.h"
 
 #define MS_PER_MINUTE 60000
@@ -90,6 +91,7 @@ static struct diag_document *put_summary(struct diag_document *map,
     diag_document_put(status, "hits", diag_document_uint(summary->hits));
     diag_document_put(status, "errors", diag_document_uint(summary->errors));
     diag_document_put(status, "dropped", diag_document_uint(summary->dropped));
+    diag_document_put(status, "skipped", diag_document_uint(summary->skipped));
     return status;
 }
 
@@ -111,29 +113,6 @@ void diag_spec_view_put_process(struct diag_document *map,
     diag_document_put(map, "library_version", diag_document_text(process->library_version));
 }
 
-const char *diag_spec_view_process_state(Diagnose__V1__SpecState state) {
-    static const char *const names[] = {"Unknown", "Pending", "Armed",  "Failed",
-                                        "Expired", "Removed", "Tripped"};
-
-    return (size_t)state < DIAG_ARRAY_SIZE(names) ? names[state] : names[0];
-}
-
-struct diag_document *diag_spec_view_status(const Diagnose__V1__SpecStatus *status) {
-    struct diag_document *map = diag_document_map();
-
-    diag_document_put(map, "spec_id", diag_document_text(status->spec_id));
-    diag_document_put(map, "spec_revision", diag_document_uint(status->spec_revision));
-    diag_document_put(map, "state",
-                      diag_document_text(diag_spec_view_process_state(status->state)));
-    diag_document_put(map, "message", diag_document_text(status->message));
-    diag_document_put(map, "mechanism", diag_document_text(status->mechanism));
-    diag_document_put(map, "functions", diag_document_uint(status->functions));
-    diag_document_put(map, "hits", diag_document_uint(status->hits));
-    diag_document_put(map, "errors", diag_document_uint(status->errors));
-    diag_document_put(map, "dropped", diag_document_uint(status->dropped));
-    return map;
-}
-
 struct diag_document *diag_spec_view_detail(const Diagnose__V1__GetResponse *response) {
     struct diag_document *map = view_of(response->summary->spec);
     struct diag_document *status = put_summary(map, response->summary);
@@ -148,7 +127,7 @@ struct diag_document *diag_spec_view_detail(const Diagnose__V1__GetResponse *res
         if (process->process != NULL)
             diag_spec_view_put_process(item, process->process);
         if (process->status != NULL)
-            diag_document_put(item, "status", diag_spec_view_status(process->status));
+            diag_document_put(item, "status", diag_status_view_document(process->status));
     }
     return map;
 }

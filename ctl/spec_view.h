@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spec_view - specs and their statuses as documents and rows of tables.
+/* spec_view - specs and their summaries as documents and rows of tables.
  *
  * A spec's document is its manifest, plus what the server knows of it under `status`, so that it
  * may be applied again.
@@ -27,15 +27,9 @@ struct diag_document *diag_spec_view_detail(const Diagnose__V1__GetResponse *res
 void diag_spec_view_put_process(struct diag_document *map,
                                 const Diagnose__V1__ProcessInfo *process);
 
-/* SpecStatus. */
-struct diag_document *diag_spec_view_status(const Diagnose__V1__SpecStatus *status);
-
 /* One word for the whole fleet: Expired, Waiting (no process has it to do), Failed (in at least
  * one process), Pending or Armed (in all). */
 const char *diag_spec_view_state(const Diagnose__V1__SpecSummary *summary);
-
-/* "Pending", "Armed", ... of one process. */
-const char *diag_spec_view_process_state(Diagnose__V1__SpecState state);
 
 /* "9m50s", "expired", or "-" when it never does. */
 void diag_spec_view_expires(char text[DIAG_TIME_TEXT_SIZE],

@@ -30,6 +30,13 @@ bool diag_spec_status_is_counter(uint32_t number) {
            number == STATUS_SKIPS;
 }
 
+bool diag_spec_status_skip_of_cause(uint64_t cause, enum diag_skip *out) {
+    if (cause < CAUSE_OF_SKIP || cause >= DIAG_SKIP_COUNT + CAUSE_OF_SKIP)
+        return false;
+    *out = (enum diag_skip)(cause - CAUSE_OF_SKIP);
+    return true;
+}
+
 /* ---- encoding ---- */
 
 /* Size of the UTF-8 sequence at `at`, 0: none. */
@@ -151,11 +158,12 @@ bool diag_spec_status_read_skip(const struct diag_wire_field *field, uint64_t *c
 static enum diag_status take_skip(const struct diag_wire_field *field,
                                   uint64_t skips[DIAG_SKIP_COUNT], struct diag_error *err) {
     uint64_t cause, count;
+    enum diag_skip skip;
 
     if (!diag_spec_status_read_skip(field, &cause, &count))
         return malformed("skips", err);
-    if (cause >= CAUSE_OF_SKIP && cause < DIAG_SKIP_COUNT + CAUSE_OF_SKIP)
-        skips[cause - CAUSE_OF_SKIP] += count;
+    if (diag_spec_status_skip_of_cause(cause, &skip))
+        skips[skip] += count;
     return DIAG_OK;
 }
 

@@ -29,6 +29,9 @@ DIAG_MUST_CHECK enum diag_status diag_spec_status_decode(struct diag_bytes encod
                                                          struct diag_spec_status *out,
                                                          struct diag_error *err);
 
+/* What a SkipCause stands for. False: nothing that this release knows. */
+bool diag_spec_status_skip_of_cause(uint64_t cause, enum diag_skip *out);
+
 /* Reads a field `skips`. The cause is a SkipCause, maybe of a newer release. False: malformed. */
 bool diag_spec_status_read_skip(const struct diag_wire_field *field, uint64_t *cause,
                                 uint64_t *count);

@@ -19,6 +19,7 @@
 #include "ctl/help.h"
 #include "diagnose/v1/events_service.pb-c.h"
 #include "diagnose/v1/fleet_service.pb-c.h"
+#include "lib/base/version.h"
 #include "lib/rpc/server.h"
 
 namespace {
@@ -74,6 +75,7 @@ void fill_summary(Diagnose__V1__SpecSummary *summary, Diagnose__V1__Spec *spec) 
     summary->failed = 1;
     summary->hits = 345;
     summary->errors = 2;
+    summary->skipped = 6;
 }
 
 enum diag_status apply(void *service, struct diag_bytes request, struct diag_rpc_message **response,
@@ -86,8 +88,9 @@ enum diag_status apply(void *service, struct diag_bytes request, struct diag_rpc
     fake->note("apply " + id);
     diagnose__v1__apply_request__free_unpacked(unpacked, nullptr);
     if (event == "retrun")
-        return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                              "instrument.event: \"retrun\" is not one of: call, return");
+        return diag_error_set(
+            err, DIAG_ERR_INVALID, 0,
+            "instrument.event: \"retrun\" is not one of: call, return, end, line:N");
     if (id == "full")
         return diag_error_set(err, DIAG_ERR_FULL, 0, "there are too many specs");
     Diagnose__V1__Spec spec;
@@ -138,11 +141,27 @@ enum diag_status get(void *, struct diag_bytes request, struct diag_rpc_message 
     process.host = text("web-1");
     process.process = &info;
     process.status = &status;
-    Diagnose__V1__SpecProcess *processes[] = {&process};
+    Diagnose__V1__SkipCount skip = DIAGNOSE__V1__SKIP_COUNT__INIT;
+    skip.cause = DIAGNOSE__V1__SKIP_CAUSE__SKIP_CAUSE_IN_FLIGHT;
+    skip.count = 3;
+    Diagnose__V1__SkipCount *skips[] = {&skip};
+    Diagnose__V1__SpecStatus armed = DIAGNOSE__V1__SPEC_STATUS__INIT;
+    armed.state = DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_ARMED;
+    armed.mechanism = text("type-swap");
+    armed.excluded = text("calls from C");
+    armed.functions = 2;
+    armed.codes = 1;
+    armed.pure = true;
+    armed.hits = 9;
+    armed.skips = skips;
+    armed.n_skips = 1;
+    Diagnose__V1__SpecProcess other = process;
+    other.status = &armed;
+    Diagnose__V1__SpecProcess *processes[] = {&process, &other};
     Diagnose__V1__GetResponse answer = DIAGNOSE__V1__GET_RESPONSE__INIT;
     answer.summary = &summary;
     answer.processes = processes;
-    answer.n_processes = 1;
+    answer.n_processes = 2;
     *response = diag_rpc_message_pack(&answer.base);
     return DIAG_OK;
 }
@@ -348,9 +367,10 @@ TEST_F(Command, ApplyShowsWhereTheServersObjectionIs) {
     serve();
     write_manifest(spec("a") + spec("b", "retrun") + spec("c"));
     EXPECT_EQ(run(diag_command_apply), 1);
-    EXPECT_EQ(err_, "diagnosectl: " + manifest_ +
-                        ":16: instrument.event: \"retrun\" is not one of: call, return\n" +
-                        "diagnosectl: " + manifest_ + ": the 1 spec after it was not applied\n");
+    EXPECT_EQ(err_,
+              "diagnosectl: " + manifest_ +
+                  ":16: instrument.event: \"retrun\" is not one of: call, return, end, line:N\n" +
+                  "diagnosectl: " + manifest_ + ": the 1 spec after it was not applied\n");
     write_manifest(spec("full"));
     EXPECT_EQ(run(diag_command_apply), 1);
     EXPECT_EQ(err_, "diagnosectl: " + manifest_ + ":2: full: there are too many specs\n");
@@ -394,10 +414,42 @@ TEST_F(Command, DescribesASpec) {
     serve();
     EXPECT_EQ(run(diag_command_describe, {"cart-total"}), 0);
     EXPECT_NE(out_.find("Armed:       11/12 (0 pending, 1 failed)"), std::string::npos) << out_;
-    EXPECT_NE(out_.find("web-1   4711   Failed"), std::string::npos) << out_;
-    EXPECT_NE(out_.find("no\\x1b[31m such name"), std::string::npos) << out_;
+    EXPECT_NE(out_.find("Hits:        345 (2 errors, 0 dropped, 6 skipped)"), std::string::npos)
+        << out_;
+    EXPECT_NE(
+        out_.find(
+            "  HOST    PID    STATE    MECHANISM   FUNCTIONS   CODES   PURE   HITS   ERRORS   "
+            "DROPPED   SKIPPED   MESSAGE\n"
+            "  web-1   4711   Failed   -           0           0       -      0      0        "
+            "0         0         no\\x1b[31m such name\n"
+            "  web-1   4711   Armed    type-swap   2           1       yes    9      0        "
+            "0         3         skipped: 3 in flight; not seen: calls from C\n"),
+        std::string::npos)
+        << out_;
     EXPECT_EQ(run(diag_command_describe, {"nope"}), 3);
     EXPECT_EQ(run(diag_command_describe), 2);
+}
+
+TEST_F(Command, DescribesASpecForPrograms) {
+    serve();
+    options_.output = DIAG_OUTPUT_JSON;
+    EXPECT_EQ(run(diag_command_describe, {"cart-total"}), 0);
+    for (const char *shown : {"\"skipped\": 6", "\"mechanism\": \"type-swap\"",
+                              "\"excluded\": \"calls from C\"", "\"functions\": 2", "\"codes\": 1",
+                              "\"pure\": true", "\"cause\": \"in flight\"", "\"count\": 3"})
+        EXPECT_NE(out_.find(shown), std::string::npos) << shown << "\n" << out_;
+}
+
+TEST_F(Command, TellsItsVersion) {
+    EXPECT_EQ(run(diag_command_version), 0);
+    EXPECT_EQ(out_, "diagnosectl " DIAG_VERSION "\n");
+    options_.output = DIAG_OUTPUT_JSON;
+    EXPECT_EQ(run(diag_command_version), 0);
+    EXPECT_EQ(out_, "{\n  \"version\": \"" DIAG_VERSION "\"\n}\n");
+    options_.output = DIAG_OUTPUT_YAML;
+    EXPECT_EQ(run(diag_command_version), 0);
+    EXPECT_EQ(out_, "version: '" DIAG_VERSION "'\n");
+    EXPECT_EQ(run(diag_command_version, {"now"}), 2);
 }
 
 TEST_F(Command, GetsProcesses) {

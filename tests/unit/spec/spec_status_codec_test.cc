@@ -144,11 +144,21 @@ TEST(SpecStatusCodec, CausesHaveTheNumbersOfTheProtocol) {
         struct diag_spec_status status = {};
         strcpy(status.spec_id, "a");
         status.skips[skip] = 9;
+        enum diag_skip known = DIAG_SKIP_COUNT;
+        EXPECT_TRUE(diag_spec_status_skip_of_cause(static_cast<uint64_t>(cause), &known));
+        EXPECT_EQ(known, skip);
         EXPECT_EQ(encode_bare(status), std::string("\x0a\x01"
                                                    "a\x6a\x84\x80\x00\x08",
                                                    8) +
                                            static_cast<char>(cause) + "\x10\x09");
     }
+}
+
+TEST(SpecStatusCodec, UnknownCausesAreNoSkip) {
+    enum diag_skip known;
+
+    for (uint64_t cause : {UINT64_C(0), UINT64_C(5), UINT64_C(99), UINT64_MAX})
+        EXPECT_FALSE(diag_spec_status_skip_of_cause(cause, &known)) << cause;
 }
 
 TEST(SpecStatusCodec, RoundTrip) {
