@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "diagnose/v1/process.pb-c.h"
 #include "inproc/agent/link.h"
 #include "lib/base/cleanup.h"
+#include "lib/rpc/message.h"
 #include "sidecar/process.h"
 #include "tests/fuzz/fuzz_input.h"
 
@@ -110,7 +112,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         goes_on = to_sidecar ? sidecar_receives(process) : process_receives(&link);
     if (to_sidecar) {
         struct diag_buffer status = {0};
+        ProtobufCMessage *unpacked;
+
         MUST(diag_process_encode(process, &status) == DIAG_OK);
+        /* the controller gets these bytes, and would end the stream of a sidecar whose it cannot
+         * read */
+        unpacked =
+            diag_rpc_unpack(&diagnose__v1__process_status__descriptor, diag_buffer_bytes(&status));
+        MUST(unpacked != NULL);
+        protobuf_c_message_free_unpacked(unpacked, NULL);
         diag_buffer_done(&status);
     }
     diag_process_free(process);

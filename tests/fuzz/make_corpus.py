@@ -229,6 +229,31 @@ def message(kind, payload, fds=0, magic=b"DIAS", major=1, size=None):
 
 INFO = data(1, UID) + number(2, 42) + data(3, "python3 app.py") + data(4, "3.11.2") + data(5, "0.1")
 REPORT = number(1, 1) + data(2, data(1, "spec-1") + number(2, 3) + number(3, 2) + data(4, "shop"))
+def status(*fields, spec_id="spec-1"):
+    return number(1, 1) + data(2, data(1, spec_id) + b"".join(fields))
+
+
+# Of each kind one that is fine, one that is newer, one that is wrong.
+STATUSES = {
+    "all": status(number(2, 3), number(3, 2), data(4, "shop"), data(5, "type-swap"), number(6, 2),
+                  number(7, 300), number(8, 1), number(9, 5), data(10, "calls from C"),
+                  number(11, 1), number(12, 1), data(13, number(1, 1) + number(2, 6)),
+                  data(13, number(1, 3) + number(2, 700))),
+    "newer": status(number(3, 99), data(13, number(1, 99) + number(2, 1) + number(3, 1)),
+                    data(13, b""), number(100, 7), fixed32(101, 5)),
+    "excluded-long": status(data(10, "x" * 513)),
+    "excluded-not-utf8": status(data(10, b"\xc3(")),
+    "message-nul": status(data(4, b"a\0b")),
+    "skips-wrong-type": status(number(13, 1)),
+    "skip-wrong-type": status(data(13, data(1, "x"))),
+    "skip-nonsense": status(data(13, b"\xff")),
+    "number-wrong-type": status(data(11, "x")),
+    "largest": status(data(100, "x" * 1938)),
+    "too-large": status(data(100, "x" * 1940)),
+    "no-id": status(spec_id=""),
+    "removed": status(number(3, 5)),
+    "wrong-type": number(2, 1),
+}
 TO_SIDECAR, TO_PROCESS = b"\0", b"\1"
 MESSAGES = {
     "hello-and-report": TO_SIDECAR + message(1, INFO) + message(5, REPORT) + message(5, REPORT),
@@ -349,6 +374,9 @@ def seeds():
     yield "fuzz_snapshot", "snapshot-wrong-ttl", b"\0" + data(3, "x")
     yield "fuzz_snapshot", "unsealed", b"\3" + number(1, 7)
     yield from (("fuzz_local_socket", n, c) for n, c in MESSAGES.items())
+    for name, content in STATUSES.items():
+        yield "fuzz_local_socket", "status-" + name, (
+            TO_SIDECAR + message(1, INFO) + message(5, content) + message(5, REPORT))
 
 
 def main():
