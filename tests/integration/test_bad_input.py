@@ -37,8 +37,26 @@ MANIFESTS = [
     ("slash in the id", changed(id="a/b"), 1, ["id", "a/b"]),
     ("empty id", changed(id=""), None, ["id"]),
     ("no such event", changed(instrument__event="retrun"), 1, ["instrument.event", "retrun"]),
+    ("a name, not an event", changed(instrument__event="hotspots"), 1,
+     ["instrument.event", "hotspots", "instrument.value"]),
+    ("event without its line", changed(instrument__event="line"), 1, ["instrument.event", "line:42"]),
+    ("line 0", changed(instrument__event="line:0"), 1, ["instrument.event", "line:0", "1 to"]),
+    ("line with a sign", changed(instrument__event="line:+7"), 1, ["instrument.event", "sign"]),
+    ("line that is too large", changed(instrument__event="line:2147483648"), 1,
+     ["instrument.event", "2147483647"]),
     ("no such type", changed(instrument__type="gauge"), 1, ["instrument.type", "gauge"]),
     ("no module in the target", changed(target="f"), 1, ["target"]),
+    ("no identifier in the target", changed(target="app.f()"), 1, ["target", "f()", "identifier"]),
+    ("module:function", changed(target="app:f"), 1, ["target", "module.function"]),
+    ("locals of no function", changed(target="app.<locals>.f"), 1, ["target", "<locals>"]),
+    ("nothing in locals", changed(target="app.f.<locals>"), 1, ["target", "<locals>"]),
+    ("misspelt marker", changed(target="app.<lamda>"), 1, ["target", "<lamda>", "<lambda>"]),
+    ("file without a line", changed(target="shop/app.py"), 1, ["target", "path/file.py:LINE"]),
+    ("file with line 0", changed(target="shop/app.py:0"), 1, ["target", "app.py:0", "1 to"]),
+    ("folder with a line", changed(target="shop/:7"), 1, ["target", "folder"]),
+    ("control character in the target", changed(target="shop/a\tb.py:7"), 1,
+     ["target", "control character", "7"]),
+    ("long target", changed(target="shop/" + "x" * 508 + ".py:7"), 1, ["target", "512"]),
     ("a large expression", changed(instrument__value="1" + " " * 9000), 1,
      ["instrument.value", "8192"]),
     ("tags are no expression", changed(instrument__custom={"tags": 1}), 1,
@@ -250,6 +268,68 @@ def test_garbage_on_the_sidecars_socket(fleet, api):
     for fd in silent:
         fd.close()
     assert app.is_running()
+
+
+def test_not_called_is_told_apart_from_not_seen(fleet):
+    fleet.start_app(
+        "app.py",
+        "import sys, time\n"
+        "def idle(n): return n\n"
+        "def busy(n): return n\n"
+        "class Thing: pass\n"
+        "sys.modules['app'] = sys.modules['__main__']\n"
+        "while True: busy(1); time.sleep(0.01)\n",
+    )
+    fleet.apply(spec("idle", "app.idle", "n", event="call"), spec("busy", "app.busy", "n"),
+                spec("thing", "app.Thing", "1"))
+    fleet.wait_armed("idle", 1)
+    fleet.wait_state("thing", 3)
+    eventually(lambda: fleet.ctl_json("describe", "spec", "busy")["status"]["hits"] > 0)
+    assert "not called since it was armed" in fleet.ctl("describe", "spec", "idle").stdout
+    assert "not called" not in fleet.ctl("describe", "spec", "busy").stdout
+    assert "not called" not in fleet.ctl("describe", "spec", "thing").stdout
+    status = fleet.ctl_json("describe", "spec", "thing")["status"]["processes"][0]["status"]
+    assert status["state"] == "Failed" and status["message"]
+    status = fleet.ctl_json("describe", "spec", "idle")["status"]["processes"][0]["status"]
+    assert (status["hits"], status["skips"], status["functions"]) == (0, [], 1)
+
+
+def test_statuses_of_a_newer_process(fleet, api):
+    """Causes that nobody here knows arrive with their counts; a status over its limit does not."""
+    fleet.apply(GOOD)
+    revision = fleet.ctl_json("describe", "spec", "good")["status"]["revision"]
+    report = api.types["LocalReport"](snapshot=1)
+    status = report.statuses.add(spec_id="good", spec_revision=revision, state=2, mechanism="new",
+                                 excluded="calls from C", functions=2, codes=3, pure=True, hits=4)
+    status.skips.add(cause=99, count=5)
+    status.skips.add(cause=1, count=6)
+    uid = b"0123456789abcdef" * 2
+    with connect(fleet) as fd:
+        hello(fd, uid)
+        assert answer(fd) is None
+        hello(fd, uid, payload=report.SerializeToString(), kind=5)
+
+        def told():
+            processes = fleet.ctl_json("describe", "spec", "good")["status"]["processes"]
+            return processes and processes[0]["status"]["state"] == "Armed"
+
+        eventually(told, what="the status")
+        shown = fleet.ctl_json("describe", "spec", "good")["status"]
+        assert shown["skipped"] == 11
+        shown = shown["processes"][0]["status"]
+        assert shown["skips"] == [{"cause": "cause 99", "count": 5},
+                                  {"cause": "reentrant", "count": 6}]
+        assert (shown["mechanism"], shown["excluded"]) == ("new", "calls from C")
+        assert (shown["functions"], shown["codes"], shown["pure"]) == (2, 3, True)
+        text = fleet.ctl("describe", "spec", "good").stdout
+        assert "skipped: 5 cause 99, 6 reentrant; not seen: calls from C" in text
+        status.excluded = "x" * 513
+        hello(fd, uid, payload=report.SerializeToString(), kind=5)
+        fd.settimeout(10)
+        last = b""
+        while data := fd.recv(65536):
+            last = data
+        assert b"excluded" in last and b"512" in last
 
 
 def test_more_processes_than_the_limit(bare_fleet):
