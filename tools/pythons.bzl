@@ -54,7 +54,9 @@ def _describe(ctx, executable):
     result = ctx.execute([executable, "-I", ctx.path(ctx.attr._describe)], timeout = 30)
     lines = result.stdout.strip().split("\n")
     if result.return_code or len(lines) != (6 if lines[0] == "ok" else 3):
-        return ["no", "", "does not run (exit code %d)" % result.return_code]
+        return ["no", "", "does not answer as Python does (exit code %d)" % result.return_code]
+    if lines[1] not in _MINORS:
+        return ["no", lines[1], "is version %s, not one of %s" % (lines[1], ", ".join(_MINORS))]
     return lines
 
 def _pythons_impl(ctx):
@@ -78,7 +80,7 @@ def _pythons_impl(ctx):
                 reasons[minor].append("%s %s" % (executable, lines[2]))
             if executable in asked_for:
                 print("DIAGNOSE_PYTHONS: %s %s" % (executable, lines[2]))  # buildifier: disable=print
-        elif minor in _MINORS and minor not in found:
+        elif minor not in found:
             found[minor] = lines
     if not found:
         fail("no CPython %s with headers was found: apt-get install python3-dev" %

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What holds for every source file: each header compiles alone, the format is clang-format's, and
 only the rooms that may do so include gRPC, Python, or each other."""
+import glob
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from testing import pythons  # noqa: E402
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PYTHON_INCLUDE = "/usr/include/python3.11"
 
 
 def tracked(*patterns):
@@ -47,13 +52,22 @@ def generated():
     return output.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def python_includes():
+    """A folder of Python.h for each version that was found."""
+    return sorted(glob.glob(os.path.join(pythons.external(), "include_*")))
+
+
 @pytest.mark.parametrize("header", HEADERS)
-def test_header_compiles_alone(header, generated):
-    include = ["-I" + ROOT, "-I" + generated, "-I%s/proto" % generated, "-I" + PYTHON_INCLUDE]
+def test_header_compiles_alone(header, generated, python_includes):
+    include = ["-I" + ROOT, "-I" + generated, "-I%s/proto" % generated]
     program = '#include "%s"\n#include "%s"\n' % (header, header)
     languages = [["gcc", "-x", "c", "-std=gnu11"]]
     if header.startswith("lib/"):
         languages.append(["g++", "-x", "c++", "-std=c++17"])
+    if header.startswith("inproc/"):
+        languages = [languages[0] + ["-isystem", folder] for folder in python_includes]
+    assert languages
     for language in languages:
         result = subprocess.run(
             language + ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]

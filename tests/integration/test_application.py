@@ -7,6 +7,7 @@ import time
 import pytest
 
 from testing.fleet import PACKAGE, PYTHON, eventually, events_of, spec
+from testing.pythons import MINORS
 
 DAEMON = """
 import os, sys, time
@@ -132,7 +133,7 @@ def test_what_is_under_python_i_is_said_to_stay_uninstrumented(bare_fleet):
 
 OTHERS = [
     path for path in glob.glob("/usr/bin/python3.*") + glob.glob("/usr/local/bin/python3.*")
-    if path[-2:].isdigit() and not path.endswith("3.11")
+    if path[-2:].isdigit() and not path.endswith(MINORS)
 ]
 
 

@@ -171,8 +171,8 @@ class Fleet:
         env.update(extra)
         return env
 
-    def run_argv(self, *argv):
-        return [PYTHON, "-m", "diagnose", "run", "--"] + list(argv)
+    def run_argv(self, *argv, python=PYTHON):
+        return [python, "-m", "diagnose", "run", "--"] + list(argv)
 
     def write(self, name, text):
         path = self.path(name)
@@ -180,11 +180,13 @@ class Fleet:
             file.write(text)
         return path
 
-    def start_app(self, name, source, *argv, env=None):
+    def start_app(self, name, source, *argv, env=None, python=PYTHON):
         """Runs Python source, instrumented, its folder first on sys.path."""
         path = self.write(name, source)
         return self.start(
-            name, self.run_argv(PYTHON, path, *argv), env or self.app_environment()
+            name,
+            self.run_argv(python, path, *argv, python=python),
+            env or self.app_environment(),
         )
 
     # diagnosectl
