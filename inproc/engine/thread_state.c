@@ -9,7 +9,8 @@
 #define STACK_RESERVE_MAX ((size_t)256 << 10)
 #define STACK_RESERVE_MIN ((size_t)48 << 10) /* one event's scratch buffer and an evaluation */
 
-__thread struct diag_thread_state diag_thread_state;
+/* GCC does not take the model over from the header. */
+__thread struct diag_thread_state diag_thread_state __attribute__((tls_model("initial-exec")));
 
 void diag_thread_state_fill(struct diag_thread_state *state) {
     pthread_attr_t attributes;
