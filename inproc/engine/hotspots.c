@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* How it works: one counter for each line from the function's first one on. The Python object takes
+ * the counters over as its dict `calls`; a source line is read (by linecache) only when somebody
+ * asks for it. */
+#include "inproc/engine/hotspots.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <structmember.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/compiler.h"
+
+#define LINES_MIN 32
+#define LINES_MAX (1 << 20) /* of one function; further ones are not measured */
+
+struct line_time {
+    uint64_t count, max_ns, sum_ns;
+};
+
+struct diag_hotspots {
+    int first_line;
+    int current; /* index of the line that is executed, -1: none */
+    bool is_running;
+    uint64_t since_ns;   /* the line goes on since then, */
+    uint64_t earlier_ns; /* and took this long before it was suspended */
+    size_t capacity;
+    struct line_time *lines;
+};
+
+struct diag_hotspots *diag_hotspots_new(PyCodeObject *code) {
+    struct diag_hotspots *hotspots = calloc(1, sizeof *hotspots);
+
+    if (hotspots == NULL)
+        return NULL;
+    hotspots->lines = calloc(LINES_MIN, sizeof *hotspots->lines);
+    if (hotspots->lines == NULL) {
+        free(hotspots);
+        return NULL;
+    }
+    hotspots->capacity = LINES_MIN;
+    hotspots->first_line = code->co_firstlineno;
+    hotspots->current = -1;
+    return hotspots;
+}
+
+void diag_hotspots_free(struct diag_hotspots *hotspots) {
+    if (hotspots == NULL)
+        return;
+    free(hotspots->lines);
+    free(hotspots);
+}
+
+static bool make_room(struct diag_hotspots *hotspots, size_t index) {
+    size_t capacity = hotspots->capacity;
+    struct line_time *lines;
+
+    if (index >= LINES_MAX)
+        return false;
+    while (capacity <= index)
+        capacity *= 2;
+    lines = realloc(hotspots->lines, capacity * sizeof *lines);
+    if (lines == NULL)
+        return false;
+    memset(lines + hotspots->capacity, 0, (capacity - hotspots->capacity) * sizeof *lines);
+    hotspots->lines = lines;
+    hotspots->capacity = capacity;
+    return true;
+}
+
+static void close_line(struct diag_hotspots *hotspots, uint64_t now_ns) {
+    struct line_time *line;
+    uint64_t ns = hotspots->earlier_ns;
+
+    if (hotspots->current < 0)
+        return;
+    if (hotspots->is_running && now_ns > hotspots->since_ns)
+        ns += now_ns - hotspots->since_ns;
+    line = &hotspots->lines[hotspots->current];
+    line->count++;
+    line->sum_ns += ns;
+    if (ns > line->max_ns)
+        line->max_ns = ns;
+}
+
+void diag_hotspots_line(struct diag_hotspots *hotspots, int line, uint64_t now_ns) {
+    size_t index = (size_t)(line - hotspots->first_line);
+
+    close_line(hotspots, now_ns);
+    hotspots->current = -1;
+    if (line < hotspots->first_line ||
+        (DIAG_UNLIKELY(index >= hotspots->capacity) && !make_room(hotspots, index)))
+        return;
+    hotspots->current = (int)index;
+    hotspots->is_running = true;
+    hotspots->since_ns = now_ns;
+    hotspots->earlier_ns = 0;
+}
+
+void diag_hotspots_pause(struct diag_hotspots *hotspots, uint64_t now_ns) {
+    if (hotspots->is_running && now_ns > hotspots->since_ns)
+        hotspots->earlier_ns += now_ns - hotspots->since_ns;
+    hotspots->is_running = false;
+}
+
+void diag_hotspots_resume(struct diag_hotspots *hotspots, uint64_t now_ns) {
+    hotspots->is_running = true;
+    hotspots->since_ns = now_ns;
+}
+
+void diag_hotspots_end(struct diag_hotspots *hotspots, uint64_t now_ns) {
+    close_line(hotspots, now_ns);
+    hotspots->current = -1;
+}
+
+/* clang-format off: PyObject_HEAD brings its own semicolon */
+struct view {
+    PyObject_HEAD PyObject *calls;
+    PyObject *filename;
+    PyObject *globals;
+    int slowest_line, worst_line; /* 0: none */
+    double slowest_s, worst_s;
+};
+/* clang-format on */
+
+/* Made at the first use, and kept as long as the process. */
+static PyTypeObject *view_type, *hotspot_type;
+
+static double seconds(uint64_t ns) {
+    return (double)ns / (double)DIAG_NS_PER_S;
+}
+
+static PyObject *source(PyObject *self, PyObject *lineno) {
+    struct view *view = (struct view *)self;
+    PyObject *module = PyImport_ImportModule("linecache"), *line;
+
+    if (module == NULL)
+        return NULL;
+    line = PyObject_CallMethod(module, "getline", "OOO", view->filename, lineno, view->globals);
+    Py_DECREF(module);
+    return line;
+}
+
+static PyObject *hotspot(struct view *view, int line, double time_s) {
+    PyObject *hotspot, *lineno, *time, *text;
+
+    if (line == 0)
+        Py_RETURN_NONE;
+    hotspot = PyStructSequence_New(hotspot_type);
+    lineno = PyLong_FromLong(line);
+    time = PyFloat_FromDouble(time_s);
+    text = lineno == NULL ? NULL : source((PyObject *)view, lineno);
+    if (hotspot == NULL || time == NULL || text == NULL) {
+        Py_XDECREF(hotspot);
+        Py_XDECREF(lineno);
+        Py_XDECREF(time);
+        Py_XDECREF(text);
+        return NULL;
+    }
+    PyStructSequence_SetItem(hotspot, 0, time);
+    PyStructSequence_SetItem(hotspot, 1, lineno);
+    PyStructSequence_SetItem(hotspot, 2, text);
+    return hotspot;
+}
+
+static PyObject *slowest(PyObject *self, void *closure) {
+    struct view *view = (struct view *)self;
+
+    (void)closure;
+    return hotspot(view, view->slowest_line, view->slowest_s);
+}
+
+static PyObject *worst(PyObject *self, void *closure) {
+    struct view *view = (struct view *)self;
+
+    (void)closure;
+    return hotspot(view, view->worst_line, view->worst_s);
+}
+
+static void dealloc(PyObject *self) {
+    struct view *view = (struct view *)self;
+    PyTypeObject *type = Py_TYPE(self);
+
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(view->calls);
+    Py_CLEAR(view->filename);
+    Py_CLEAR(view->globals);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+    struct view *view = (struct view *)self;
+
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(view->calls);
+    Py_VISIT(view->globals);
+    return 0;
+}
+
+static PyObject *repr(PyObject *self) {
+    return PyUnicode_FromFormat("<hotspots of %R: %R>", ((struct view *)self)->filename,
+                                ((struct view *)self)->calls);
+}
+
+static PyMemberDef members[] = {
+    {"calls", T_OBJECT, offsetof(struct view, calls), READONLY, NULL},
+    {"filename", T_OBJECT, offsetof(struct view, filename), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef getset[] = {
+    {"slowest", slowest, NULL, NULL, NULL},
+    {"worst", worst, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef methods[] = {
+    {"source", source, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int make_types(void) {
+    static PyStructSequence_Field fields[] = {
+        {"time", "seconds"}, {"lineno", NULL}, {"source", NULL}, {NULL, NULL}};
+    static PyStructSequence_Desc description = {"diagnose.hotspot", NULL, fields, 3};
+    PyType_Slot slots[] = {
+        {Py_tp_members, members},
+        {Py_tp_getset, getset},
+        {Py_tp_methods, methods},
+        {Py_tp_repr, DIAG_PY_SLOT(repr)},
+        {Py_tp_traverse, DIAG_PY_SLOT(traverse)},
+        {Py_tp_dealloc, DIAG_PY_SLOT(dealloc)},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "diagnose.hotspots",
+        .basicsize = sizeof(struct view),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                 Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    if (hotspot_type == NULL)
+        hotspot_type = PyStructSequence_NewType(&description);
+    if (view_type == NULL)
+        view_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    return hotspot_type == NULL || view_type == NULL ? -1 : 0;
+}
+
+static int put_line(struct view *view, int line, const struct line_time *time) {
+    PyObject *key = PyLong_FromLong(line);
+    PyObject *value = Py_BuildValue("[Kdd]", (unsigned long long)time->count, seconds(time->max_ns),
+                                    seconds(time->sum_ns));
+    int result = key == NULL || value == NULL ? -1 : PyDict_SetItem(view->calls, key, value);
+
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    if (view->slowest_line == 0 || seconds(time->max_ns) > view->slowest_s) {
+        view->slowest_line = line;
+        view->slowest_s = seconds(time->max_ns);
+    }
+    if (view->worst_line == 0 || seconds(time->sum_ns) > view->worst_s) {
+        view->worst_line = line;
+        view->worst_s = seconds(time->sum_ns);
+    }
+    return result;
+}
+
+PyObject *diag_hotspots_object(const struct diag_hotspots *hotspots, PyCodeObject *code,
+                               PyObject *globals) {
+    struct view *view;
+
+    if (make_types() < 0)
+        return NULL;
+    view = (struct view *)view_type->tp_alloc(view_type, 0);
+    if (view == NULL)
+        return NULL;
+    view->filename = Py_NewRef(code->co_filename);
+    view->globals = Py_NewRef(globals == NULL ? Py_None : globals);
+    view->calls = PyDict_New();
+    for (size_t i = 0; view->calls != NULL && i < hotspots->capacity; i++)
+        if (hotspots->lines[i].count > 0 &&
+            put_line(view, hotspots->first_line + (int)i, &hotspots->lines[i]) < 0)
+            Py_CLEAR(view->calls);
+    if (view->calls == NULL)
+        Py_CLEAR(view);
+    return (PyObject *)view;
+}
