@@ -28,10 +28,19 @@ static void decode_spec(struct diag_bytes encoded) {
         MUST(spec == NULL && err.message[0] != '\0');
         return;
     }
-    if (diag_spec_validate(spec, &err) != DIAG_OK)
-        MUST(err.message[0] != '\0');
-    else
+    if (diag_spec_validate(spec, &err) != DIAG_OK) {
+        /* goes up in a status */
+        MUST(err.message[0] != '\0' && diag_bytes_is_utf8(diag_bytes_from_text(err.message)));
+    } else {
+        enum diag_spec_event event;
+        int line = 0;
+
         MUST(strcmp(spec->id, id) == 0);
+        MUST(diag_spec_event_parse(spec->instrument.event, &event, &line, NULL) == DIAG_OK);
+        MUST((event == DIAG_SPEC_EVENT_LINE) == (line > 0));
+        MUST(diag_spec_target_is_line(spec->target, NULL, NULL) ==
+             (strchr(spec->target, ':') != NULL));
+    }
     MUST(diag_spec_equal(spec, spec));
     MUST(diag_spec_matches(spec, spec->match_labels, spec->match_label_count));
     diag_spec_free(spec);

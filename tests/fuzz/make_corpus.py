@@ -170,11 +170,12 @@ def custom(key, value):
     return data(5, data(1, data(1, key) + data(2, value)))
 
 
-def spec(identifier="spec-1", *more, instrument=None):
-    parts = data(1, "log") + data(2, "name") + data(3, "elapsed") + data(4, "return")
+def spec(identifier="spec-1", *more, instrument=None, target="shop.cart.Cart.total",
+         event="return"):
+    parts = data(1, "log") + data(2, "name") + data(3, "elapsed") + data(4, event)
     tags = custom(data(5, "tags"), data(5, "{'a': 'b'}"))
     selector = data(1, data(1, "app") + data(2, "shop"))
-    return (data(1, identifier) + data(2, "shop.cart:Cart.total") +
+    return (data(1, identifier) + data(2, target) +
             data(3, parts + tags if instrument is None else instrument) + number(4, 60000) +
             data(5, selector) + number(16, 4) + fixed64(17, 1) + fixed64(18, 2) +
             fixed64(19, 2**62) + b"".join(more))
@@ -182,6 +183,15 @@ def spec(identifier="spec-1", *more, instrument=None):
 
 SPECS = {
     "whole": spec(),
+    "nested-function": spec(target="shop.make.<locals>.inner.<locals>.<lambda>", event="end"),
+    "file-and-line": spec(target="/srv/caf\u00e9/cart.py:42", event="line:2147483647"),
+    "line-0": spec(target="cart.py:0"),
+    "locals-of-nothing": spec(target="shop.<locals>.f"),
+    "control-character": spec(target="shop/a\tb.py:7"),
+    "long-target": spec(target="shop." + "\u00e9" * 254 + "+"),
+    "event-hotspots": spec(event="hotspots"),
+    "event-line-0": spec(event="line:0"),
+    "event-long": spec(event="\u00e9" * 100),
     "unknown-field": spec("spec-1", number(99, 1)),
     "nothing": b"",
     "no-utf8": spec(b"\xff"),
