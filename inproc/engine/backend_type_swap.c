@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: 3.11 runs calls of an exact PyFunction_Type inline, whatever its vectorcall is;
- * so an armed function gets the type below, a copy of PyFunction_Type, and each call comes to
- * `thunk`. The object itself stays, and with it every reference to it. Its func_version becomes
- * 0, which no specialised instruction has cached: BINARY_SUBSCR_GETITEM looks at nothing else.
- * It stays 0 when the function is restored, as __code__ or the defaults may have been replaced
- * meanwhile; the interpreter then numbers it anew.
+/* How it works: 3.11 and 3.13 run calls of an exact PyFunction_Type inline in places, whatever its
+ * vectorcall is; so an armed function gets the type below, a copy of PyFunction_Type, and each call
+ * comes to `thunk`. The object itself stays, and with it every reference to it. Its func_version
+ * becomes 0, which no specialised instruction has cached: BINARY_SUBSCR_GETITEM looks at nothing
+ * else. What looks at less is init_cache.c's business. The version comes back with the vectorcall
+ * if what it stands for is as it was: 3.13 gives a function no other one.
  *
  * The type must be a static one (instances of heap types are counted by their type), and a static
  * type can never be freed: hence the one process-wide `swapped`. The table of hooks lies
  * beside the type.
+ *
+ * On 3.13, calls of a class whose __init__ was probed when they ran stay unspecialised afterwards.
  *
  * What differs for the program while a function is armed: type(f) is not FunctionType, and a class
  * made meanwhile does not turn an armed function called __new__, __init_subclass__ or
@@ -25,10 +27,17 @@
 #include "inproc/engine/init_cache.h"
 #include "inproc/engine/thread_state.h"
 
+/* A function's version, and what it stands for. */
+struct version {
+    uint32_t number;
+    PyObject *code, *defaults, *kwdefaults; /* owned: nothing else takes their addresses */
+};
+
 struct entry {
     PyObject *function; /* NULL: free. Owned */
     struct diag_hook *hook;
     vectorcallfunc original;
+    struct version *version; /* owned */
 };
 
 struct swapped {
@@ -107,15 +116,44 @@ static void erase(struct swapped *table, struct entry *entry) {
 
 static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 
-/* Gives back the function and what the table held. */
-static void restore(struct swapped *table, struct entry *entry) {
-    PyFunctionObject *function = (PyFunctionObject *)entry->function;
+static struct version *version_new(const PyFunctionObject *function) {
+    struct version *version = malloc(sizeof *version);
 
+    if (version == NULL)
+        return NULL;
+    version->number = function->func_version;
+    version->code = Py_NewRef(function->func_code);
+    version->defaults = Py_XNewRef(function->func_defaults);
+    version->kwdefaults = Py_XNewRef(function->func_kwdefaults);
+    return version;
+}
+
+static void version_free(struct version *version) {
+    Py_DECREF(version->code);
+    Py_XDECREF(version->defaults);
+    Py_XDECREF(version->kwdefaults);
+    free(version);
+}
+
+static bool is_version_of(const struct version *version, const PyFunctionObject *function) {
+    return function->func_code == version->code && function->func_defaults == version->defaults &&
+           function->func_kwdefaults == version->kwdefaults;
+}
+
+/* Gives back the function and what the table held. */
+static void restore(struct swapped *table, struct entry *at) {
+    struct entry entry = *at;
+    PyFunctionObject *function = (PyFunctionObject *)entry.function;
+
+    erase(table, at);
     if (Py_TYPE(function) == &table->type)
         Py_SET_TYPE(function, &PyFunction_Type);
-    diag_py_set_vectorcall(function,
-                           function->vectorcall == thunk ? entry->original : function->vectorcall);
-    erase(table, entry);
+    if (function->vectorcall == thunk) {
+        diag_py_set_vectorcall(function, entry.original);
+        if (is_version_of(entry.version, function))
+            function->func_version = entry.version->number;
+    }
+    version_free(entry.version);
     Py_DECREF(function);
 }
 
@@ -223,18 +261,12 @@ static int ready(struct swapped *table) {
     if (type->tp_flags & Py_TPFLAGS_READY)
         return 0;
     memcpy(type, &PyFunction_Type, sizeof *type);
-    Py_SET_REFCNT(type, 1);
+    diag_py_detach_copied_type(type);
     type->tp_base = &PyFunction_Type;
-    type->tp_dict = type->tp_bases = type->tp_mro = NULL;
-    type->tp_cache = type->tp_weaklist = NULL;
-    type->tp_subclasses = NULL;
     type->tp_methods = methods;
     type->tp_getset = getset;
     type->tp_members = members;
     type->tp_new = NULL;
-    type->tp_version_tag = 0;
-    type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG |
-                        DIAG_PY_TPFLAGS_BUILTIN);
     type->tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION;
     if (PyType_Ready(type) == 0)
         return 0;
@@ -245,14 +277,15 @@ static int ready(struct swapped *table) {
 static enum diag_status attach(PyObject *object, struct diag_hook *hook,
                                struct diag_backend_coverage *coverage, struct diag_error *err) {
     PyFunctionObject *function = (PyFunctionObject *)object;
-    struct entry entry = {object, hook, function->vectorcall};
+    struct entry entry = {.function = object, .hook = hook, .original = function->vectorcall};
     enum diag_status status;
 
     if (find(&swapped, object) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
     if (swapped.unprobed == NULL)
         swapped.unprobed = find_unprobed(function);
-    if (swapped.unprobed == NULL || ready(&swapped) < 0 || !make_room(&swapped))
+    if (swapped.unprobed == NULL || ready(&swapped) < 0 || !make_room(&swapped) ||
+        (entry.version = version_new(function)) == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "type swap");
     Py_INCREF(object);
     insert(&swapped, entry);

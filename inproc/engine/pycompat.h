@@ -22,8 +22,8 @@
 
 #include "lib/base/compiler.h"
 
-#if PY_VERSION_HEX < 0x030B0000
-#error "CPython 3.11 or later is needed"
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000
+#error "CPython 3.11, 3.12 or 3.13 is needed"
 #endif
 
 /* ISO C has no conversion from functions to void *, PyType_Slot wants one. */
@@ -220,6 +220,23 @@ static inline bool diag_py_is_traced(const PyThreadState *thread) {
     return thread->tracing == 0; /* monitoring tools need not be set up for the thread */
 #else
     return thread->tracing == 0 && (thread->c_tracefunc != NULL || thread->c_profilefunc != NULL);
+#endif
+}
+
+/* Makes the bytes of a built-in type those of a type of its own that is yet to be readied. */
+static inline void diag_py_detach_copied_type(PyTypeObject *type) {
+    Py_SET_REFCNT(type, 1); /* since 3.12, static types are immortal, and this changes nothing */
+    type->tp_dict = type->tp_bases = type->tp_mro = NULL;
+    type->tp_cache = type->tp_weaklist = NULL;
+    type->tp_subclasses = NULL;
+    type->tp_version_tag = 0;
+    type->tp_flags &= ~(Py_TPFLAGS_READY | Py_TPFLAGS_READYING | Py_TPFLAGS_VALID_VERSION_TAG |
+                        DIAG_PY_TPFLAGS_BUILTIN);
+#if PY_VERSION_HEX >= 0x030C0000
+    type->tp_watched = 0;
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    type->tp_versions_used = 0;
 #endif
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What an armed function is to the program, and what must not slip by."""
 import copy
+import dis
 import functools
 import gc
 import inspect
@@ -124,6 +125,11 @@ def delete_it(p):
     del p[1]
 
 
+def iterate(p):
+    for _ in p:
+        pass
+
+
 # name of the function, what reaches it; run in a loop that the interpreter has specialised
 WAYS = [
     ("method", lambda p: p.method(1)),
@@ -155,7 +161,7 @@ WAYS = [
     ("__enter__", with_it),
     ("__exit__", with_it),
     ("__contains__", lambda p: 1 in p),
-    ("__iter__", lambda p: [x for x in p]),
+    ("__iter__", iterate),
     ("__getattr__", lambda p: p.unknown),
     ("__str__", lambda p: str(p)),
     ("__format__", lambda p: f"{p}"),
@@ -181,6 +187,52 @@ class EveryWayTest(EngineTest):
                     self.apply()
                     loop(way, point, WARM_UP)
                     self.assertEqual(len(self.values()), WARM_UP)
+
+    def test_specialised_as_before_after_a_detach(self):
+        def instructions(way):
+            loop(way, point, 10 * WARM_UP)
+            return [i.opname for i in dis.get_instructions(way, adaptive=True)]
+
+        point = Point(1)
+        for name, way in WAYS:
+            with self.subTest(name=name):
+                before = instructions(way)
+                self.arm(f"{__name__}.Point.{name}", "1", event="call")
+                loop(way, point, WARM_UP)
+                self.apply()
+                after = instructions(way)
+                if name == "__init__" and sys.version_info >= (3, 13):
+                    # right for all callables, so nothing ever makes the interpreter leave it
+                    after[after.index("CALL_NON_PY_GENERAL")] = "CALL_ALLOC_AND_ENTER_INIT"
+                self.assertEqual(after, before)
+
+    def test_replaced_while_armed(self):
+        """What specialised code knows of the old parts must not come back with the version."""
+        def replaced(a, b=1):
+            return a + b
+
+        def call():
+            try:
+                return replaced(1)
+            except TypeError:
+                return None
+
+        samples.replaced = replaced
+        changes = [
+            (lambda: setattr(replaced, "__defaults__", (2,)), 3),
+            (lambda: setattr(replaced, "__code__", (lambda a, b: -a - b).__code__), -3),
+            (lambda: setattr(replaced, "__kwdefaults__", {"c": 3}), -3),
+            (lambda: setattr(replaced, "__defaults__", None), None),
+        ]
+        for change, result in changes:
+            for _ in range(WARM_UP):
+                call()
+            self.arm("samples.replaced")
+            call()
+            change()
+            self.assertEqual(call(), result)
+            self.apply()
+            self.assertEqual([call() for _ in range(WARM_UP)], [result] * WARM_UP)
 
     def test_init_of_several_classes(self):
         """Shared, inherited, under another name: whatever a class has noted as its __init__."""
@@ -349,6 +401,14 @@ class RecursionTest(EngineTest):
         self.arm(f"{__name__}.recurse", "(lambda x: [x for _ in range(1)])(n)")
         self.assertEqual(depth(), unprobed)
         self.assertEqual(self.state(), "ARMED", self.status()["message"])
+
+    def test_recursion_from_c_is_not_what_limits(self):
+        """3.12 allows for 1,500 calls from C, which is where a probed call comes from."""
+        sys.setrecursionlimit(20000)
+        self.arm(f"{__name__}.recurse", "n", event="call")
+        self.assertEqual(recurse(3000), 3000)
+        self.assertEqual(self.state(), "ARMED", self.status()["message"])
+        self.assertEqual(len(self.values()), 3001)
 
     def test_deep_recursion_trips(self):
         sys.setrecursionlimit(200000)
