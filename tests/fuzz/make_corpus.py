@@ -189,6 +189,10 @@ SPECS = {
     "locals-of-nothing": spec(target="shop.<locals>.f"),
     "control-character": spec(target="shop/a\tb.py:7"),
     "long-target": spec(target="shop." + "\u00e9" * 254 + "+"),
+    **{"target-" + name: spec(target=target) for name, target in {
+        "without-module": "f", "empty-part": "a..b", "digit": "a.1b", "no-marker": "a.<local>.c",
+        "marker-first": "<lambda>.a", "ends-in-locals": "a.b.<locals>", "lambda-dot": "a.<lambda>.b",
+        "folder": "shop/:3", "neither": "a.b:c", "no-line": "shop/a.py"}.items()},
     "event-hotspots": spec(event="hotspots"),
     "event-line-0": spec(event="line:0"),
     "event-long": spec(event="\u00e9" * 100),
@@ -261,6 +265,10 @@ STATUSES = {
     "largest": status(data(100, "x" * 1938)),
     "too-large": status(data(100, "x" * 1940)),
     "no-id": status(spec_id=""),
+    "text-wrong-type": status(number(4, 1)),
+    "count-wrong-type": status(fixed64(7, 1)),
+    "skip-cut": status(data(13, number(1, 1) + b"\x10")),
+    "nonsense": number(1, 1) + data(2, b"\xff"),
     "removed": status(number(3, 5)),
     "wrong-type": number(2, 1),
 }
