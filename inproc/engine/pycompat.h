@@ -14,6 +14,13 @@
 #include <Python.h>
 
 #include <internal/pycore_code.h>
+
+/* 3.12 drags in a type of this name, which is everybody's favourite for a variable. */
+#define object diag_py_asdl_object
+#include <internal/pycore_interp.h>
+#include <internal/pycore_runtime.h>
+#undef object
+
 #include <internal/pycore_dict.h>
 #include <internal/pycore_frame.h>
 #include <internal/pycore_object.h>
@@ -272,6 +279,57 @@ static inline bool diag_py_is_hidden_variable(PyCodeObject *code, int index) {
 /* True if all keys of the dict are str itself: looking up one runs no code of the program. */
 static inline bool diag_py_dict_has_only_text_keys(PyObject *dict) {
     return DK_IS_UNICODE(((PyDictObject *)dict)->ma_keys);
+}
+
+/* True if this thread runs another interpreter than the first one. */
+static inline bool diag_py_is_other_interpreter(void) {
+    return _PyRuntime.interpreters.head != _PyRuntime.interpreters.main && /* newest first */
+           PyInterpreterState_Get() != PyInterpreterState_Main();
+}
+
+/* Built-in callables that specialised instructions compare with, to call nothing: len, isinstance,
+ * list.append. Where the interpreter keeps its (borrowed) reference, which may be NULL. */
+#define DIAG_PY_CACHED_CALLABLES 3
+static inline PyObject **diag_py_cached_callable(int index) {
+    struct callable_cache *cache = &PyInterpreterState_Get()->callable_cache;
+    PyObject **cached[] = {&cache->len, &cache->isinstance, &cache->list_append};
+
+    return cached[index];
+}
+
+/* Of METH_FASTCALL, and with METH_KEYWORDS. */
+#if PY_VERSION_HEX >= 0x030D0000
+typedef PyCFunctionFast diag_py_fast_function;
+typedef PyCFunctionFastWithKeywords diag_py_fast_keywords_function;
+#else
+typedef _PyCFunctionFast diag_py_fast_function;
+typedef _PyCFunctionFastWithKeywords diag_py_fast_keywords_function;
+#endif
+
+/* The lists of what the collector knows: its generations, and what gc.freeze() has put aside. */
+#define DIAG_PY_GC_LISTS (NUM_GENERATIONS + 1)
+static inline PyGC_Head *diag_py_gc_list(int index) {
+    struct _gc_runtime_state *gc = &PyInterpreterState_Get()->gc;
+
+    return index < NUM_GENERATIONS ? &gc->generations[index].head : &gc->permanent_generation.head;
+}
+
+static inline PyObject *diag_py_from_gc(PyGC_Head *head) {
+    return (PyObject *)(void *)(head + 1);
+}
+
+/* What a class's __slots__ have made; NULL: nothing. `type` is a heap type. */
+static inline PyMemberDef *diag_py_type_members(PyTypeObject *type) {
+    return Py_SIZE(type) == 0 ? NULL
+                              : (PyMemberDef *)(void *)((char *)type + Py_TYPE(type)->tp_basicsize);
+}
+
+/* The hash of the key that PyDict_Next has given, along with the position that it has set. Runs no
+ * code of the program. */
+static inline Py_hash_t diag_py_dict_key_hash(PyObject *dict, PyObject *key, Py_ssize_t position) {
+    PyDictKeysObject *keys = ((PyDictObject *)dict)->ma_keys;
+
+    return DK_IS_UNICODE(keys) ? PyObject_Hash(key) : DK_ENTRIES(keys)[position - 1].me_hash;
 }
 
 #endif
