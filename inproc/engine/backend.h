@@ -47,6 +47,10 @@ extern const struct diag_backend diag_backend_type_swap;
  * instances of types in C. */
 extern const struct diag_backend diag_backend_c;
 
+/* A callable that diag_backend_c could not change has a stand-in wherever it was found, so a name
+ * may lead to that: what it stands in for, or `callable` itself. Borrowed. */
+PyObject *diag_backend_c_original(PyObject *callable);
+
 /* DIAG_ERR_UNSUPPORTED says why this interpreter cannot be probed. */
 DIAG_MUST_CHECK enum diag_status diag_backend_check_interpreter(struct diag_error *err);
 
