@@ -202,7 +202,25 @@ static inline diag_py_frame *diag_py_current_frame(const PyThreadState *thread) 
 #endif
 }
 
-/* Borrowed. */
+/* The frame that another thread executes; NULL: it has not begun. */
+static inline diag_py_frame *diag_py_thread_frame(const PyThreadState *thread) {
+#if PY_VERSION_HEX < 0x030D0000
+    if (thread->cframe == NULL)
+        return NULL;
+#endif
+    return diag_py_current_frame(thread);
+}
+
+/* The frame of a generator, coroutine or asynchronous generator; NULL: it is done. */
+static inline diag_py_frame *diag_py_generator_frame(PyObject *object) {
+    PyGenObject *generator = (PyGenObject *)object;
+
+    if (generator->gi_frame_state >= FRAME_CLEARED)
+        return NULL;
+    return (diag_py_frame *)generator->gi_iframe;
+}
+
+/* Borrowed; not always code on 3.12 and later, if it is not the current frame. */
 static inline PyCodeObject *diag_py_frame_code(const diag_py_frame *frame) {
 #if PY_VERSION_HEX >= 0x030D0000
     return (PyCodeObject *)frame->f_executable;
