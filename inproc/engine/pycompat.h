@@ -26,6 +26,9 @@
 #include <internal/pycore_object.h>
 #include <opcode.h>
 #include <stdbool.h>
+#if PY_VERSION_HEX < 0x030C0000
+#include <structmember.h> /* PyMember_GetOne, which Python.h has later */
+#endif
 
 #include "lib/base/compiler.h"
 

@@ -111,6 +111,22 @@ static enum diag_status attach(struct diag_spec_table *table, struct diag_spec_e
     return DIAG_OK;
 }
 
+/* What this table can arm of what is found. */
+static bool is_supported(const struct diag_target *target, enum diag_point point,
+                         struct diag_error *err) {
+    if (target->function == NULL) {
+        diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "target: not supported yet");
+        return false;
+    }
+    if (point == DIAG_POINT_RETURN && diag_py_is_generator(diag_py_code(target->function))) {
+        diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                       "target: return of a generator function or coroutine would fire when the "
+                       "generator is created; not supported yet (event: call is)");
+        return false;
+    }
+    return true;
+}
+
 /* Arms the entry, or says in its state why not. */
 static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bool is_importing) {
     enum diag_point point =
@@ -118,7 +134,7 @@ static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bo
     struct diag_target target;
 
     diag_target_resolve(entry->spec->target, point, is_importing, &target);
-    if (target.outcome == DIAG_TARGET_FOUND) {
+    if (target.outcome == DIAG_TARGET_FOUND && is_supported(&target, point, &target.error)) {
         bool is_same = entry->action != NULL &&
                        diag_probe_function(entry->probe) == target.function &&
                        entry->action->code == diag_py_code(target.function);
@@ -127,8 +143,8 @@ static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bo
             diag_target_done(&target);
             return;
         }
-        diag_target_done(&target);
     }
+    diag_target_done(&target);
     disarm(table, entry);
     set_state(entry,
               target.outcome == DIAG_TARGET_PENDING ? DIAG_SPEC_STATE_PENDING
