@@ -108,6 +108,78 @@ class Point:
         return 1
 
 
+class Overrides:
+    """What Point cannot have without changing how it is reached."""
+
+    def __getattribute__(self, name):
+        return name
+
+    def __setattr__(self, name, value):
+        pass
+
+    def __delattr__(self, name):
+        pass
+
+    def __get__(self, instance, owner):
+        return self
+
+    def __set__(self, instance, value):
+        pass
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def __repr__(self):
+        return "text"
+
+    def __new__(cls):
+        return object.__new__(cls)
+
+    def __class_getitem__(cls, key):
+        return key
+
+    def __init_subclass__(cls):
+        pass
+
+    def __instancecheck__(self, other):
+        return True
+
+    def __del__(self):
+        pass
+
+    def generate(self):
+        yield 1
+
+    async def coroutine(self):
+        return 1
+
+
+Point.described = Overrides()
+
+
+def set_attribute(p):
+    p.x = 1
+
+
+def delete_attribute(p):
+    del p.x
+
+
+def set_described(p):
+    Point(1).described = 2
+
+
+def run_coroutine(p):
+    coroutine = Overrides.coroutine(p)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        pass
+
+
 def with_it(p):
     with p:
         pass
@@ -169,24 +241,50 @@ WAYS = [
 ]
 
 
+# the same of Overrides
+MORE_WAYS = [
+    ("__getattribute__", lambda p: p.x),
+    ("__setattr__", set_attribute),
+    ("__delattr__", delete_attribute),
+    ("__get__", lambda p: Point.described),
+    ("__set__", set_described),
+    ("__iter__", iterate),
+    ("__next__", iterate),
+    ("__repr__", lambda p: f"{p!r}"),
+    ("__new__", lambda p: Overrides()),
+    ("__class_getitem__", lambda p: Overrides[1]),
+    ("__init_subclass__", lambda p: type("Derived", (Overrides,), {})),
+    ("__instancecheck__", lambda p: isinstance(1, p)),
+    ("__del__", lambda p: Overrides()),
+    ("generate", lambda p: list(Overrides.generate(p))),
+    ("coroutine", run_coroutine),
+]
+
+
 def loop(way, p, count):
     for _ in range(count):
         way(p)
 
 
 class EveryWayTest(EngineTest):
-    def test_specialised_code(self):
-        point = Point(1)
-        for name, way in WAYS:
+    def check_ways(self, ways, instance, event):
+        owner = type(instance).__name__
+        for name, way in ways:
             with self.subTest(name=name):
-                loop(way, point, WARM_UP)
+                loop(way, instance, WARM_UP)
                 for _ in range(2):  # again after a detach, when caches may hold old versions
-                    self.arm(f"{__name__}.Point.{name}", "1")
-                    loop(way, point, WARM_UP)
+                    self.arm(f"{__name__}.{owner}.{name}", "1", event=event)
+                    loop(way, instance, WARM_UP)
                     self.assertEqual(self.status()["hits"], WARM_UP)
                     self.apply()
-                    loop(way, point, WARM_UP)
+                    loop(way, instance, WARM_UP)
                     self.assertEqual(len(self.values()), WARM_UP)
+
+    def test_specialised_code(self):
+        self.check_ways(WAYS, Point(1), "return")
+
+    def test_more_specialised_code(self):
+        self.check_ways(MORE_WAYS, Overrides(), "call")
 
     def test_specialised_as_before_after_a_detach(self):
         def instructions(way):
