@@ -31,6 +31,7 @@ struct diag_expression {
     struct diag_runtime *runtime;
     struct diag_expression_names names;
     PyCodeObject *target; /* what the parameters' indices are about; NULL: implemented in C */
+    int positional_count; /* from outside, arguments below are given as they are */
     PyObject *code;       /* NAMESPACE, and for the calls with unforeseen keywords */
     PyObject *globals;
     PyObject *function;                /* FUNCTION, TREE */
@@ -43,6 +44,7 @@ struct values {
     PyObject *items[DIAG_EXPRESSION_PARAMETERS_MAX + 1]; /* from 1 on; 0 is the callee's to use */
     PyObject *owned[DIAG_EXPRESSION_PARAMETERS_MAX];     /* the same, or NULL: borrowed */
     size_t count;
+    bool has_owned;
 };
 
 enum diag_status diag_expression_check(const char *text, const char *field,
@@ -71,6 +73,8 @@ static unsigned needs_of(enum diag_context_name context) {
         return DIAG_EXPRESSION_NEEDS_END;
     case DIAG_CONTEXT_ELAPSED:
         return DIAG_EXPRESSION_NEEDS_ELAPSED;
+    case DIAG_CONTEXT_HOTSPOTS:
+        return DIAG_EXPRESSION_NEEDS_HOTSPOTS;
     case DIAG_CONTEXT_FRAME:
     case DIAG_CONTEXT_RESULT:
     case DIAG_CONTEXT_COUNT:
@@ -155,6 +159,8 @@ static int build(struct diag_expression *expression, const char *text, const cha
                  const struct diag_scope *scope, PyObject *syntax) {
     expression->point = scope->point;
     expression->target = (PyCodeObject *)Py_XNewRef((PyObject *)scope->code);
+    if (scope->code != NULL && !scope->is_inside)
+        expression->positional_count = scope->code->co_argcount;
     expression->globals = globals_of(scope);
     if (expression->globals == NULL ||
         diag_expression_names_find(expression->code, expression->runtime, scope,
@@ -279,6 +285,9 @@ static inline PyObject *parameter_value(const struct diag_expression *expression
 
     switch (parameter->source) {
     case DIAG_EXPRESSION_SOURCE_ARGUMENT:
+        if (DIAG_LIKELY(parameter->index < expression->positional_count &&
+                        parameter->index < call->arg_count && call->code == expression->target))
+            return call->args[parameter->index];
         return argument_value(expression, parameter, call, owned);
     case DIAG_EXPRESSION_SOURCE_VARIABLE:
         index = parameter->index;
@@ -297,6 +306,8 @@ static inline PyObject *parameter_value(const struct diag_expression *expression
 }
 
 static inline void values_done(struct values *values) {
+    if (!values->has_owned)
+        return;
     for (size_t i = 0; i < values->count; i++)
         Py_XDECREF(values->owned[i]);
 }
@@ -305,6 +316,7 @@ static inline void values_done(struct values *values) {
 static inline bool values_fetch(struct values *values, const struct diag_expression *expression,
                                 const struct diag_call *call) {
     values->count = 0;
+    values->has_owned = false;
     for (size_t i = 0; i < expression->names.parameter_count; i++) {
         values->owned[i] = NULL;
         values->items[i + 1] =
@@ -313,6 +325,7 @@ static inline bool values_fetch(struct values *values, const struct diag_express
             values_done(values);
             return false;
         }
+        values->has_owned |= values->owned[i] != NULL;
         values->count++;
     }
     return true;
@@ -358,7 +371,8 @@ static PyObject *evaluate_in_namespace(const struct diag_expression *expression,
     values_done(&values);
     if (expression->tree != NULL)
         diag_expression_tree_count_fallback(expression->tree);
-    namespace = diag_runtime_namespace(expression->runtime, expression->point, call);
+    namespace = diag_runtime_namespace(expression->runtime, expression->point, call,
+                                       expression->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS);
     if (namespace == NULL)
         return NULL;
     result = PyEval_EvalCode(expression->code, namespace, namespace);

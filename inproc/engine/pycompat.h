@@ -353,4 +353,50 @@ static inline Py_hash_t diag_py_dict_key_hash(PyObject *dict, PyObject *key, Py_
     return DK_IS_UNICODE(keys) ? PyObject_Hash(key) : DK_ENTRIES(keys)[position - 1].me_hash;
 }
 
+/* If the int (exactly) is a small one, of a single digit, its value. */
+static inline bool diag_py_small_int(PyObject *number, long *value) {
+#if PY_VERSION_HEX >= 0x030C0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)number))
+        return false;
+    *value = (long)PyUnstable_Long_CompactValue((PyLongObject *)number);
+#else
+    Py_ssize_t size = Py_SIZE(number);
+
+    if (size < -1 || size > 1)
+        return false;
+    *value = (long)size * (long)((PyLongObject *)number)->ob_digit[0];
+#endif
+    return true;
+}
+
+/* Differs from what it was if the dict has changed; unique among all dicts. */
+static inline uint64_t diag_py_dict_version(PyObject *dict) {
+    return ((PyDictObject *)dict)->ma_version_tag;
+}
+
+/* Differs from what it was if an attribute of the type or its bases has changed; unique among all
+ * types. 0: it is not known. */
+static inline unsigned diag_py_type_version(PyTypeObject *type) {
+#if PY_VERSION_HEX < 0x030D0000
+    if (!(type->tp_flags & Py_TPFLAGS_VALID_VERSION_TAG))
+        return 0;
+#endif
+    return type->tp_version_tag;
+}
+
+/* 3.11 collects garbage, which runs finalizers, when a container is made; later versions do so
+ * between two instructions. To be undone with what it returns. */
+static inline int diag_py_pause_gc(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return 0;
+#else
+    return PyGC_Disable();
+#endif
+}
+
+static inline void diag_py_resume_gc(int was_enabled) {
+    if (was_enabled)
+        PyGC_Enable();
+}
+
 #endif

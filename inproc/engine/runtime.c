@@ -7,13 +7,14 @@
 
 #include "inproc/engine/describe.h"
 #include "inproc/engine/frame_view.h"
+#include "inproc/engine/hotspots.h"
 #include "inproc/engine/namespace.h"
 #include "lib/base/clock.h"
 
 #define SECONDS_PER_DAY 86400
 
 static const char *const context_names[DIAG_CONTEXT_COUNT] = {
-    "start", "now", "args", "kwargs", "frame", "active", "result", "end", "elapsed",
+    "start", "now", "args", "kwargs", "frame", "active", "result", "end", "elapsed", "hotspots",
 };
 
 static int fill(struct diag_runtime *runtime) {
@@ -69,7 +70,7 @@ static int name_count(enum diag_point point) {
     case DIAG_POINT_LINE:
         return DIAG_CONTEXT_ACTIVE;
     case DIAG_POINT_END:
-        return DIAG_CONTEXT_COUNT;
+        return DIAG_CONTEXT_HOTSPOTS;
     case DIAG_POINT_RETURN:
         break;
     }
@@ -111,6 +112,13 @@ static PyObject *utc_datetime(const struct diag_runtime *runtime, uint64_t unix_
         (int)(unix_ns % DIAG_NS_PER_S / 1000), Py_None, api->DateTimeType);
 }
 
+static PyObject *hotspots(const struct diag_call *call) {
+    if (call->hotspots != NULL)
+        return diag_hotspots_object(call->hotspots, call->code, call->globals);
+    PyErr_SetString(PyExc_RuntimeError, "hotspots were not measured");
+    return NULL;
+}
+
 PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum diag_point point,
                                      const struct diag_call *call, enum diag_context_name name) {
     switch (name) {
@@ -132,6 +140,8 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum di
         return seconds(call->end_unix_ns);
     case DIAG_CONTEXT_ELAPSED:
         return PyFloat_FromDouble(diag_call_elapsed_s(call));
+    case DIAG_CONTEXT_HOTSPOTS:
+        return hotspots(call);
     case DIAG_CONTEXT_COUNT:
         break;
     }
@@ -154,10 +164,10 @@ static int put_context(const struct diag_runtime *runtime, enum diag_point point
 }
 
 static PyObject *outer_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call) {
+                                 const struct diag_call *call, bool has_hotspots) {
     PyObject *names = PyDict_New(), *arguments = diag_call_arguments(call), *namespace = NULL;
     PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {call->globals, NULL, NULL};
-    int count = name_count(point);
+    int count = name_count(point) - (point == DIAG_POINT_RETURN && !has_hotspots);
     int hidden_count = count < DIAG_CONTEXT_RESULT ? count : DIAG_CONTEXT_RESULT;
 
     if (names != NULL && arguments != NULL &&
@@ -185,8 +195,8 @@ static PyObject *inner_namespace(const struct diag_runtime *runtime, enum diag_p
 }
 
 PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call) {
+                                 const struct diag_call *call, bool has_hotspots) {
     if (point == DIAG_POINT_END || point == DIAG_POINT_LINE)
         return inner_namespace(runtime, point, call);
-    return outer_namespace(runtime, point, call);
+    return outer_namespace(runtime, point, call, has_hotspots);
 }

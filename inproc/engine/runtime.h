@@ -21,6 +21,7 @@ enum diag_context_name {
     DIAG_CONTEXT_RESULT, /* or the exception */
     DIAG_CONTEXT_END,
     DIAG_CONTEXT_ELAPSED,
+    DIAG_CONTEXT_HOTSPOTS,
     DIAG_CONTEXT_COUNT,
 };
 
@@ -54,9 +55,9 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum di
 
 /* A dict of everything that an expression sees, for eval() and locals(); NULL with an exception.
  * CALL and RETURN: it holds context names and arguments, and looks further in the globals; END and
- * LINE: the variables, and it looks further in the globals, the builtins and the context names. Of
- * `hotspots` only if they were measured for another reason. */
+ * LINE: the variables, and it looks further in the globals, the builtins and the context names.
+ * `hotspots` is among the context names only with `has_hotspots`. */
 PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call);
+                                 const struct diag_call *call, bool has_hotspots);
 
 #endif
