@@ -198,6 +198,11 @@ static bool is_integer(PyObject *object) {
 }
 
 PyObject *diag_pure_binary(enum diag_pure_operation operation, PyObject *a, PyObject *b) {
+    long left, right;
+
+    if (operation <= DIAG_PURE_SUBTRACT && PyLong_CheckExact(a) && PyLong_CheckExact(b) &&
+        diag_py_small_int(a, &left) && diag_py_small_int(b, &right)) /* the commonest */
+        return made(PyLong_FromLong(operation == DIAG_PURE_ADD ? left + right : left - right));
     if (is_integer(a) && is_integer(b))
         return integers(operation, a, b);
     if (diag_pure_is_number(a) && diag_pure_is_number(b))
