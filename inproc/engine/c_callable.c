@@ -27,6 +27,16 @@ static enum diag_status refuse(struct diag_error *err, const char *why) {
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "%s", why);
 }
 
+/* True for object.__getstate__. */
+static bool is_object_getstate(const PyMethodDef *definition) {
+    PyObject *name = PyUnicode_InternFromString("__getstate__");
+    PyObject *method = name == NULL ? NULL : _PyType_Lookup(&PyBaseObject_Type, name);
+
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return method != NULL && diag_c_definition(method) == definition;
+}
+
 static enum diag_status classify_definition(PyObject *object, struct diag_c_callable *out,
                                             struct diag_error *err) {
     PyMethodDef *definition = out->definition;
@@ -34,6 +44,9 @@ static enum diag_status classify_definition(PyObject *object, struct diag_c_call
 
     if (definition == NULL || definition->ml_meth == NULL)
         return refuse(err, "a built-in function without an implementation");
+    if (is_object_getstate(definition))
+        return refuse(err, "object.__getstate__: pickling tells by the address of its function "
+                           "whether a class has its own, and would change");
     out->kind = DIAG_C_KIND_DEFINITION;
     out->is_cython = diag_c_is_cython(object);
     if (!PyCFunction_Check(object) && !out->is_cython)

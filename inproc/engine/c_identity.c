@@ -72,8 +72,10 @@ void diag_c_identity_keep(diag_c_identity_fn *function) {
     if (user_count++ > 0)
         return;
     original_of = function;
-    original_hash = PyCFunction_Type.tp_hash;
-    original_compare = PyCFunction_Type.tp_richcompare;
+    if (original_hash == NULL) { /* once: later on it may be somebody's who goes on to ours */
+        original_hash = PyCFunction_Type.tp_hash;
+        original_compare = PyCFunction_Type.tp_richcompare;
+    }
     replace(original_hash, hash, original_compare, compare);
 }
 

@@ -310,6 +310,7 @@ class RefusalTest(CFunctionTest):
                 (None, "not callable"), (math, "not callable"),
                 (staticmethod(len), "staticmethod"), (classmethod(len), "classmethod"),
                 (int.__new__, "__new__"), (object.__new__, "__new__"),
+                (object.__getstate__, "pickling"), ((1).__getstate__, "pickling"),
                 (c_testing.make("noargs", "unknown"), "flags 0xc of unknown")):
             with self.subTest(repr(target)):
                 before = c_testing.pointers(target)

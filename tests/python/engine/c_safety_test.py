@@ -193,6 +193,27 @@ class SafetyTest(CFunctionTest):
         """
         self.assertEqual(self.run_script(script), "end")
 
+    def test_other_interpreters_are_not_heard(self):
+        script = """
+            import functools, c_testing
+            try:
+                import _interpreters as interpreters
+                run = interpreters.exec
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+                run = interpreters.run_string
+            targets = [len, dict.get, functools.partial(c_testing.fast)]
+            numbers = [c_testing.attach(target, c_testing.COUNT) for target in targets]
+            other = interpreters.create()
+            before = [c_testing.describe(number)["entered"] for number in numbers]
+            run(other, "for _ in range(100): len([]); {}.get(1)")
+            after = [c_testing.describe(number)["entered"] for number in numbers]
+            interpreters.destroy(other)
+            len([])
+            print(after == before, c_testing.describe(numbers[0])["entered"] > after[0])
+        """
+        self.assertEqual(self.run_script(script), "True True")
+
     def test_more_probes_than_thunks(self):
         script = """
             import sys, types, c_testing
