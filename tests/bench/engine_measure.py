@@ -59,6 +59,11 @@ def lines(count):
     return "def f(a, b):\n" + "    c = a\n" * (count - 1) + "    return c\n"
 
 
+def looping(count):
+    """Executes so many lines, and one more, again and again the same two."""
+    return "def f(a, b):\n    for c in range(%d):\n        c = a\n" % (count // 2)
+
+
 def calling(count):
     """A function of one line that calls a leaf of three lines so many times."""
     leaf = "def leaf(a):\n    b = a\n    c = b\n    return c\n"
@@ -185,6 +190,8 @@ def python_cases():
         cases += [
             Case("line_of_%d" % count, lines(count), event="line:2", calls=calls),
             Case("hotspots_of_%d" % count, lines(count), event="return",
+                 value="hotspots and 0", calls=calls, expect=lambda value: value == 0),
+            Case("hotspots_loop_%d" % count, looping(count), event="return",
                  value="hotspots and 0", calls=calls, expect=lambda value: value == 0),
             Case("unwind_%d" % count, RAISING % count, calls=calls),
         ]
