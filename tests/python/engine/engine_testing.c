@@ -12,7 +12,6 @@
 #include "lib/base/clock.h"
 #include "lib/shm/aggregate_reader.h"
 #include "lib/shm/aggregate_writer.h"
-#include "tests/python/engine/expression_testing.h"
 
 struct recorder {
     struct diag_engine *engine;
@@ -20,6 +19,7 @@ struct recorder {
     size_t event_count, capacity;
     size_t event_limit; /* further ones are refused, as by a full ring; 0: none */
     unsigned long status_changes;
+    unsigned long long hits; /* that were not kept */
     struct diag_segment segment;
     struct diag_aggregate_writer writer;
     struct diag_aggregate_reader reader;
@@ -50,6 +50,22 @@ static enum diag_status emit(void *context, struct diag_bytes event, bool is_kep
     return DIAG_OK;
 }
 
+/* In place of `emit`, if no events are kept: values are evaluated, and not asked for their repr().
+ */
+static void count_hit(void *context, const char *spec_id, PyObject *value, PyObject *tags) {
+    (void)spec_id;
+    (void)value;
+    (void)tags;
+    ((struct recorder *)context)->hits++;
+}
+
+static enum diag_status drop_event(void *context, struct diag_bytes event, bool is_kept) {
+    (void)context;
+    (void)event;
+    (void)is_kept;
+    return DIAG_OK;
+}
+
 static void status_changed(void *context) {
     ((struct recorder *)context)->status_changes++;
 }
@@ -75,7 +91,8 @@ static PyObject *raise(const struct diag_error *error) {
     return NULL;
 }
 
-static PyObject *start(PyObject *self, PyObject *unused) {
+/* start(keep_events=True) */
+static PyObject *start(PyObject *self, PyObject *args) {
     struct diag_engine_sink sink = {
         .context = &recorder,
         .emit = emit,
@@ -85,9 +102,15 @@ static PyObject *start(PyObject *self, PyObject *unused) {
         .aggregate_retire = aggregate_retire,
     };
     struct diag_error error;
+    int keep_events = 1;
 
     (void)self;
-    (void)unused;
+    if (!PyArg_ParseTuple(args, "|p", &keep_events))
+        return NULL;
+    if (!keep_events) {
+        sink.hit = count_hit;
+        sink.emit = drop_event;
+    }
     if (diag_segment_create("0123456789abcdef0123456789abcdef", DIAG_SHM_RING_SIZE_MIN,
                             &recorder.segment, &error) != DIAG_OK)
         return raise(&error);
@@ -142,14 +165,17 @@ static struct diag_spec *spec_of(PyObject *dict) {
 }
 
 static PyObject *apply(PyObject *self, PyObject *list) {
-    struct diag_spec *specs[256];
     size_t count = (size_t)PyList_Size(list);
+    struct diag_spec **specs = calloc(count + 1, sizeof *specs);
     struct diag_error error;
+    enum diag_status status;
 
     (void)self;
     for (size_t i = 0; i < count; i++)
         specs[i] = spec_of(PyList_GetItem(list, (Py_ssize_t)i));
-    if (diag_engine_apply(recorder.engine, specs, count, &error) != DIAG_OK)
+    status = diag_engine_apply(recorder.engine, specs, count, &error);
+    free(specs);
+    if (status != DIAG_OK)
         return raise(&error);
     Py_RETURN_NONE;
 }
@@ -242,6 +268,13 @@ static PyObject *limit_events(PyObject *self, PyObject *limit) {
     Py_RETURN_NONE;
 }
 
+/* How many hits were not kept since the extension was loaded. */
+static PyObject *hits(PyObject *self, PyObject *unused) {
+    (void)self;
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(recorder.hits);
+}
+
 static PyObject *status_changes(PyObject *self, PyObject *unused) {
     (void)self;
     (void)unused;
@@ -262,7 +295,7 @@ static PyObject *after_fork(PyObject *self, PyObject *unused) {
 }
 
 static PyMethodDef methods[] = {
-    {"start", start, METH_NOARGS, NULL},
+    {"start", start, METH_VARARGS, NULL},
     {"stop", stop, METH_NOARGS, NULL},
     {"apply", apply, METH_O, NULL},
     {"tick", tick, METH_VARARGS, NULL},
@@ -271,6 +304,7 @@ static PyMethodDef methods[] = {
     {"take_aggregates", take_aggregates, METH_NOARGS, NULL},
     {"renew_segment", renew_segment, METH_O, NULL},
     {"limit_events", limit_events, METH_O, NULL},
+    {"hits", hits, METH_NOARGS, NULL},
     {"status_changes", status_changes, METH_NOARGS, NULL},
     {"next_expiry", next_expiry, METH_NOARGS, NULL},
     {"after_fork", after_fork, METH_NOARGS, NULL},
@@ -278,7 +312,6 @@ static PyMethodDef methods[] = {
 };
 
 static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (__extension__(void *)(diag_expression_testing_add))},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
