@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/shm/aggregate_reader.h"
 #include "lib/shm/aggregate_writer.h"
+#include "tests/python/engine/expression_testing.h"
 
 struct recorder {
     struct diag_engine *engine;
@@ -312,6 +313,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (__extension__(void *)(diag_expression_testing_add))},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
