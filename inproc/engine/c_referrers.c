@@ -9,6 +9,8 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "inproc/engine/heap.h"
+
 struct referrer {
     PyObject *object; /* owned */
     size_t count;     /* of its references */
@@ -18,12 +20,13 @@ struct referrer {
 struct search {
     PyObject *from;
     PyObject *to;
+    const PyObject *keeper;
     size_t found; /* in the object at hand */
     struct referrer *referrers;
     size_t count, capacity;
 };
 
-static int visit(PyObject *object, void *context) {
+static int count_reference(PyObject *object, void *context) {
     struct search *search = context;
 
     search->found += object == search->from;
@@ -45,21 +48,14 @@ static bool note(struct search *search, PyObject *object) {
     return true;
 }
 
-static bool find_referrers(struct search *search, const PyObject *keeper) {
-    for (int i = 0; i < DIAG_PY_GC_LISTS; i++) {
-        PyGC_Head *list = diag_py_gc_list(i);
+static bool note_if_referrer(void *context, PyObject *object) {
+    struct search *search = context;
 
-        for (PyGC_Head *head = _PyGCHead_NEXT(list); head != list; head = _PyGCHead_NEXT(head)) {
-            PyObject *object = diag_py_from_gc(head);
-
-            search->found = 0;
-            if (object != keeper && object != search->from)
-                Py_TYPE(object)->tp_traverse(object, visit, search);
-            if (search->found > 0 && !note(search, object))
-                return false;
-        }
-    }
-    return true;
+    if (object == search->keeper || object == search->from)
+        return true;
+    search->found = 0;
+    Py_TYPE(object)->tp_traverse(object, count_reference, search);
+    return search->found == 0 || note(search, object);
 }
 
 /* One reference that is not counted elsewhere. */
@@ -185,9 +181,9 @@ static void add_left(struct diag_c_replaced *out, PyObject *object, size_t count
 
 enum diag_status diag_c_referrers_replace(PyObject *from, PyObject *to, const PyObject *keeper,
                                           struct diag_c_replaced *out, struct diag_error *err) {
-    struct search search = {.from = from, .to = to};
+    struct search search = {.from = from, .to = to, .keeper = keeper};
     struct diag_c_replaced done = {.reference_count = 0};
-    bool are_all_known = find_referrers(&search, keeper), has_changed_dict = false;
+    bool are_all_known = diag_heap_each(note_if_referrer, &search), has_changed_dict = false;
 
     for (size_t i = 0; i < search.count && are_all_known; i++) {
         struct referrer *referrer = &search.referrers[i];

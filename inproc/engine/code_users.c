@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/engine/code_users.h"
 
-#include <internal/pycore_gc.h>
-#include <internal/pycore_interp.h>
+#include "inproc/engine/heap.h"
 
 /* Code in code in code: no program has more, and a constant cannot lead back to its code. */
 #define NESTING_MAX 100
@@ -10,21 +9,6 @@
 /* PyFunction_Type cannot be derived from, but its type can be swapped: see backend_type_swap.c. */
 static bool is_function(PyObject *object) {
     return Py_TYPE(object) == &PyFunction_Type || Py_TYPE(object)->tp_base == &PyFunction_Type;
-}
-
-/* Calls `visit` with each tracked object; returns what it returned last. */
-static bool each_object(bool (*visit)(void *context, PyObject *object), void *context) {
-    struct _gc_runtime_state *collector = &PyInterpreterState_Get()->gc;
-
-    for (int i = 0; i <= NUM_GENERATIONS; i++) {
-        PyGC_Head *list = i == NUM_GENERATIONS ? &collector->permanent_generation.head
-                                               : &collector->generations[i].head;
-
-        for (PyGC_Head *at = _PyGCHead_NEXT(list); at != list; at = _PyGCHead_NEXT(at))
-            if (!visit(context, (PyObject *)(at + 1)))
-                return false;
-    }
-    return true;
 }
 
 struct function_visitor {
@@ -42,7 +26,7 @@ void diag_code_users_each_function(bool (*visit)(void *context, PyObject *functi
                                    void *context) {
     struct function_visitor visitor = {visit, context};
 
-    each_object(visit_if_function, &visitor);
+    diag_heap_each(visit_if_function, &visitor);
 }
 
 struct function_list {
@@ -123,7 +107,7 @@ void diag_code_users_each_code(void (*visit)(void *context, PyCodeObject *code),
     struct code_visitor visitor = {visit, context};
     PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
 
-    each_object(visit_code_of, &visitor);
+    diag_heap_each(visit_code_of, &visitor);
     for (; thread != NULL; thread = PyThreadState_Next(thread))
         for (const diag_py_frame *frame = diag_py_thread_frame(thread); frame != NULL;
              frame = frame->previous)

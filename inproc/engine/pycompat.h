@@ -335,10 +335,6 @@ static inline PyGC_Head *diag_py_gc_list(int index) {
     return index < NUM_GENERATIONS ? &gc->generations[index].head : &gc->permanent_generation.head;
 }
 
-static inline PyObject *diag_py_from_gc(PyGC_Head *head) {
-    return (PyObject *)(void *)(head + 1);
-}
-
 /* What a class's __slots__ have made; NULL: nothing. `type` is a heap type. */
 static inline PyMemberDef *diag_py_type_members(PyTypeObject *type) {
     return Py_SIZE(type) == 0 ? NULL
