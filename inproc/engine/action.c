@@ -9,6 +9,7 @@
 #include "inproc/engine/interrupt.h"
 #include "inproc/engine/tags.h"
 #include "inproc/engine/thread_state.h"
+#include "lib/base/clock.h"
 
 #define FIELD_VALUE "instrument.value"
 #define FIELD_TAGS "instrument.custom.tags"
@@ -16,34 +17,43 @@
 #define ERROR_TEXT_MAX 900 /* leaves room for the field in a status's message */
 
 static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
-                              struct diag_runtime *runtime, PyObject *function,
+                              const struct diag_scope *scope, struct diag_runtime *runtime,
                               struct diag_error *err) {
-    struct diag_scope scope = {.code = diag_py_code(function),
-                               .globals = ((PyFunctionObject *)function)->func_globals};
     enum diag_status status;
 
-    action->is_return = strcmp(spec->instrument.event, "return") == 0;
-    scope.point = action->is_return ? DIAG_POINT_RETURN : DIAG_POINT_CALL;
-    status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, &scope,
+    status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, scope,
                                  &action->value, err);
     if (status == DIAG_OK && diag_aggregator_is_for(spec))
         status = diag_aggregator_new(spec, action->sink, &action->aggregator, err);
     if (status != DIAG_OK)
         return status;
     action->needs = diag_expression_needs(action->value);
+    action->arguments = diag_expression_arguments(action->value);
     if (spec->instrument.tags == NULL) {
         action->is_elapsed = diag_expression_is_elapsed(action->value);
         return DIAG_OK;
     }
     status =
-        diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, &scope, &action->tags, err);
-    if (status == DIAG_OK)
-        action->needs |= diag_expression_needs(action->tags);
-    return status;
+        diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, scope, &action->tags, err);
+    if (status != DIAG_OK)
+        return status;
+    action->needs |= diag_expression_needs(action->tags);
+    action->arguments |= diag_expression_arguments(action->tags);
+    return DIAG_OK;
 }
 
-enum diag_status diag_action_new(const struct diag_spec *spec, const struct diag_engine_sink *sink,
-                                 struct diag_runtime *runtime, PyObject *function,
+/* What names mean is told in the status of an armed spec, as far as there is room. */
+static void note_warnings(struct diag_action *action) {
+    const char *value = diag_expression_warning(action->value);
+    const char *tags = action->tags == NULL ? "" : diag_expression_warning(action->tags);
+
+    snprintf(action->message, sizeof action->message, "%s%s%s", value,
+             *value != '\0' && *tags != '\0' ? "; " : "", tags);
+}
+
+enum diag_status diag_action_new(const struct diag_spec *spec, int line,
+                                 const struct diag_scope *scope, PyObject *self,
+                                 const struct diag_engine_sink *sink, struct diag_runtime *runtime,
                                  struct diag_action **out, struct diag_error *err) {
     DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = calloc(1, sizeof *action);
     enum diag_status status;
@@ -52,14 +62,23 @@ enum diag_status diag_action_new(const struct diag_spec *spec, const struct diag
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
     action->references = 1;
     action->sink = sink;
+    action->spec_id = strdup(spec->id);
+    if (action->spec_id == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
+    action->point = scope->point;
+    action->line = line;
+    action->self = Py_XNewRef(self);
     action->expires_unix_ns = spec->expires_unix_ns;
     action->prefix_size = diag_event_prefix(action->prefix, spec->id, spec->revision);
     action->state = DIAG_SPEC_STATE_ARMED;
     action->is_active = true;
-    action->code = (PyCodeObject *)Py_NewRef((PyObject *)diag_py_code(function));
-    status = build(action, spec, runtime, function, err);
+    status = build(action, spec, scope, runtime, err);
     if (status != DIAG_OK)
         return status;
+    action->is_clocked = action->aggregator == NULL && sink->hit == NULL;
+    if (sink->hit != NULL && action->aggregator == NULL && action->tags == NULL)
+        action->constant = diag_expression_constant(action->value);
+    note_warnings(action);
     *out = DIAG_TAKE_PTR(action);
     return DIAG_OK;
 }
@@ -75,7 +94,8 @@ void diag_action_unref(struct diag_action *action) {
     diag_expression_free(action->value);
     diag_expression_free(action->tags);
     diag_aggregator_free(action->aggregator);
-    Py_XDECREF(action->code);
+    Py_XDECREF(action->self);
+    free(action->spec_id);
     free(action);
 }
 
@@ -120,6 +140,8 @@ static __attribute__((noinline)) void fail(struct diag_action *action, const cha
     if (!action->is_active)
         return;
     action->errors++;
+    if (now_unix_ns == 0)
+        now_unix_ns = diag_clock_unix_ns();
     begin(action, &writer, DIAG_EVENT_KIND_ERROR, now_unix_ns);
     diag_event_put_error(&writer, diag_bytes_from_text(text));
     emit(action, &writer, true);
@@ -180,44 +202,97 @@ static void emit_elapsed(struct diag_action *action, const struct diag_call *cal
     emit(action, &writer, false);
 }
 
+/* An object that needed the program's code at a hit takes the proof back. */
+static bool is_pure(const struct diag_expression *expression) {
+    return diag_expression_is_pure(expression) && diag_expression_fallbacks(expression) == 0;
+}
+
+bool diag_action_is_pure(const struct diag_action *action) {
+    return is_pure(action->value) && (action->tags == NULL || is_pure(action->tags));
+}
+
+/* NULL: it raised, which has been seen to, or a name has no value. */
+static PyObject *evaluate(struct diag_action *action, const struct diag_expression *expression,
+                          const char *field, const struct diag_call *call, uint64_t now_unix_ns) {
+    PyObject *value = diag_expression_evaluate(expression, call);
+
+    if (DIAG_LIKELY(value != NULL))
+        return value;
+    if (PyErr_Occurred())
+        fail(action, field, now_unix_ns);
+    else
+        action->skips[DIAG_SKIP_UNBOUND]++;
+    return NULL;
+}
+
+/* Without a Python object; false: it is not that simple. */
+static bool fire_elapsed(struct diag_action *action, const struct diag_call *call,
+                         uint64_t now_unix_ns) {
+    if (action->aggregator != NULL)
+        count_added(action,
+                    diag_aggregator_put_number(action->aggregator, diag_call_elapsed_s(call)));
+    else if (action->sink->hit == NULL)
+        emit_elapsed(action, call, now_unix_ns);
+    else
+        return false;
+    return true;
+}
+
+static void deliver(struct diag_action *action, PyObject *value, PyObject *tags,
+                    uint64_t now_unix_ns) {
+    if (action->aggregator != NULL)
+        aggregate(action, value, tags, now_unix_ns);
+    else if (action->sink->hit == NULL)
+        encode_and_emit(action, value, tags, now_unix_ns);
+    else if (action->is_active) {
+        action->hits++;
+        action->sink->hit(action->sink->context, action->spec_id, value, tags);
+    }
+}
+
+/* True if the call is one of the instance that the action is for. */
+static bool is_of_self(struct diag_action *action, const struct diag_call *call) {
+    PyObject *first = call->self != NULL ? Py_NewRef(call->self) : diag_call_argument(call, 0);
+    bool is_same = first == action->self;
+
+    PyErr_Clear();
+    Py_XDECREF(first);
+    if (!is_same)
+        action->skips[DIAG_SKIP_FILTERED]++;
+    return is_same;
+}
+
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns) {
     PyObject *value, *tags = NULL;
 
     if (!action->is_active)
         return;
-    if (action->expires_unix_ns != 0 && now_unix_ns >= action->expires_unix_ns) {
+    if (now_unix_ns != 0 && action->expires_unix_ns != 0 &&
+        now_unix_ns >= action->expires_unix_ns) {
         diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
         return;
     }
-    if (action->is_elapsed && action->aggregator != NULL) {
-        count_added(action,
-                    diag_aggregator_put_number(action->aggregator, diag_call_elapsed_s(call)));
+    if (DIAG_UNLIKELY(action->self != NULL) && !is_of_self(action, call))
+        return;
+    if (action->constant != NULL) {
+        action->hits++;
+        action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);
         return;
     }
-    if (action->is_elapsed) {
-        emit_elapsed(action, call, now_unix_ns);
+    if (action->is_elapsed && fire_elapsed(action, call, now_unix_ns))
         return;
-    }
-    value = diag_expression_evaluate(action->value, call);
-    if (value == NULL) {
-        if (PyErr_Occurred())
-            fail(action, FIELD_VALUE, now_unix_ns);
+    value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);
+    if (value == NULL)
         return;
-    }
     if (action->tags != NULL) {
-        tags = diag_expression_evaluate(action->tags, call);
+        tags = evaluate(action, action->tags, FIELD_TAGS, call, now_unix_ns);
         if (tags == NULL) {
-            if (PyErr_Occurred())
-                fail(action, FIELD_TAGS, now_unix_ns);
             Py_DECREF(value);
             return;
         }
     }
-    if (action->aggregator != NULL)
-        aggregate(action, value, tags, now_unix_ns);
-    else
-        encode_and_emit(action, value, tags, now_unix_ns);
+    deliver(action, value, tags, now_unix_ns);
     Py_DECREF(value);
     Py_XDECREF(tags);
 }

@@ -10,20 +10,26 @@
 #include "inproc/engine/engine.h"
 #include "inproc/engine/expression.h"
 #include "lib/event/event_encoder.h"
+#include "lib/spec/spec_status.h"
 
 struct diag_action {
     size_t references;
     const struct diag_engine_sink *sink; /* valid while is_active */
+    char *spec_id;
+    enum diag_point point;
+    int line;           /* LINE: which */
+    PyObject *self;     /* fires only if this is the first argument; NULL: always */
+    unsigned needs;     /* DIAG_EXPRESSION_NEEDS_* */
+    uint64_t arguments; /* those that may be read: diag_expression_arguments */
     struct diag_expression *value;
     struct diag_expression *tags;       /* NULL: none */
     struct diag_aggregator *aggregator; /* NULL: a log instrument */
-    PyCodeObject *code;                 /* what the expressions were compiled for */
-    unsigned needs;                     /* DIAG_EXPRESSION_NEEDS_* */
-    bool is_return;
-    bool is_elapsed;      /* the value is `elapsed`, and there are no tags */
-    bool was_interrupted; /* a signal handler of the program raised while it ran */
-    bool is_active;       /* false: fires no more */
-    bool is_unreported;   /* the state changed on the hit path */
+    PyObject *constant;                 /* the value if there is nothing to do but hand it over */
+    bool is_elapsed;                    /* the value is `elapsed`, and there are no tags */
+    bool is_clocked;                    /* a hit tells when it was */
+    bool was_interrupted;               /* a signal handler of the program raised while it ran */
+    bool is_active;                     /* false: fires no more */
+    bool is_unreported;                 /* the state changed on the hit path */
     uint64_t expires_unix_ns;
     uint8_t prefix[DIAG_EVENT_PREFIX_MAX];
     size_t prefix_size;
@@ -31,13 +37,15 @@ struct diag_action {
     enum diag_spec_state state;
     char message[DIAG_SPEC_STATUS_MESSAGE_MAX + 1];
     uint64_t hits, errors, dropped;
+    uint64_t skips[DIAG_SKIP_COUNT];
 };
 
-/* Compiles the instrument of `spec` for `function`. The caller owns *out, which has one
- * reference. */
-DIAG_MUST_CHECK enum diag_status diag_action_new(const struct diag_spec *spec,
+/* Compiles the instrument of `spec` for the calls of `scope`. `self`: see above. The caller owns
+ * *out, which has one reference. */
+DIAG_MUST_CHECK enum diag_status diag_action_new(const struct diag_spec *spec, int line,
+                                                 const struct diag_scope *scope, PyObject *self,
                                                  const struct diag_engine_sink *sink,
-                                                 struct diag_runtime *runtime, PyObject *function,
+                                                 struct diag_runtime *runtime,
                                                  struct diag_action **out, struct diag_error *err);
 struct diag_action *diag_action_ref(struct diag_action *action);
 void diag_action_unref(struct diag_action *action); /* NULL is fine */
@@ -48,7 +56,11 @@ static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {
 /* Ends it with a state and a message (may be NULL), and tells the sink. */
 void diag_action_stop(struct diag_action *action, enum diag_spec_state state, const char *message);
 
-/* Evaluates and emits. No exception is set before or after. */
+/* True if the expressions provably have no side effects. */
+bool diag_action_is_pure(const struct diag_action *action);
+
+/* Evaluates and emits. No exception is set before or after. `now_unix_ns`: 0 if nobody asked for
+ * it; whether the action has expired is then left to diag_engine_tick. */
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns);
 

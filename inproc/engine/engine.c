@@ -42,7 +42,7 @@ static void update_import_watch(struct diag_engine *engine) {
     bool is_needed = diag_spec_table_has_pending(&engine->table);
 
     if (is_needed && engine->import_watch == NULL) {
-        if (diag_import_watch_new(engine->table.backend, imported, engine, &engine->import_watch,
+        if (diag_import_watch_new(&diag_backend_type_swap, imported, engine, &engine->import_watch,
                                   NULL) != DIAG_OK)
             engine->import_watch = NULL;
     } else if (!is_needed && engine->import_watch != NULL) {
@@ -92,7 +92,6 @@ enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct dia
     diag_hit_clock_init();
     engine->sink = *sink;
     engine->table.sink = &engine->sink;
-    engine->table.backend = &diag_backend_type_swap;
     status = diag_runtime_new(&engine->table.runtime, err);
     if (status != DIAG_OK) {
         free(engine);
@@ -156,7 +155,7 @@ void diag_engine_statuses(struct diag_engine *engine, diag_engine_status_fn *vis
     for (size_t i = 0; i < engine->table.count; i++) {
         struct diag_spec_status status;
 
-        diag_spec_entry_status(&engine->table, &engine->table.entries[i], &status);
+        diag_spec_entry_status(&engine->table.entries[i], &status);
         visit(context, &status);
     }
     for (size_t i = 0; i < engine->table.removed_count; i++)
@@ -168,13 +167,6 @@ void diag_engine_statuses(struct diag_engine *engine, diag_engine_status_fn *vis
 void diag_engine_after_fork(struct diag_engine *engine) {
     diag_thread_state_reset();
     engine->is_busy = false; /* whoever was busy is not in this process ... */
-    diag_spec_table_repair(&engine->table);
+    diag_spec_table_after_fork(&engine->table);
     engine->is_retry_wanted = diag_spec_table_has_pending(&engine->table);
-    for (size_t i = 0; i < engine->table.count; i++) {
-        struct diag_spec_entry *entry = &engine->table.entries[i];
-
-        entry->hits = entry->errors = entry->dropped = 0;
-        if (entry->action != NULL)
-            entry->action->hits = entry->action->errors = entry->action->dropped = 0;
-    }
 }

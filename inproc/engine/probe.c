@@ -3,173 +3,91 @@
 
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "inproc/engine/hit_clock.h"
-#include "inproc/engine/interrupt.h"
-#include "inproc/engine/thread_state.h"
-
-/* Recursion levels that an instrument has when the target has used up its own. */
-#define RECURSION_CREDIT 64
-
-/* Never altered: a new list takes its place, calls in flight keep theirs. */
-struct action_list {
-    size_t references;
-    size_t count;
-    unsigned needs;
-    bool has_call, has_return;
-    struct diag_action *actions[];
-};
 
 struct diag_probe {
     struct diag_hook hook;
     const struct diag_backend *backend;
-    PyObject *function;
-    struct action_list *list; /* NULL: empty, not attached */
+    struct diag_backend_coverage coverage;
+    PyObject *callable;
+    struct diag_action_list *list; /* NULL: empty, not attached */
 };
 
-static struct action_list *list_new(size_t capacity) {
-    struct action_list *list = calloc(1, sizeof *list + capacity * sizeof *list->actions);
-
-    if (list != NULL)
-        list->references = 1;
-    return list;
-}
-
-static void list_append(struct action_list *list, struct diag_action *action) {
-    list->actions[list->count++] = diag_action_ref(action);
-    list->needs |= action->needs;
-    if (action->is_return)
-        list->has_return = true;
-    else
-        list->has_call = true;
-}
-
-static bool list_contains(const struct action_list *list, const struct diag_action *action) {
-    for (size_t i = 0; i < list->count; i++)
-        if (list->actions[i] == action)
-            return true;
-    return false;
-}
-
-static void list_unref(struct action_list *list) {
-    if (list == NULL || --list->references > 0)
-        return;
-    for (size_t i = 0; i < list->count; i++)
-        diag_action_unref(list->actions[i]);
-    free(list);
-}
-
-static void fire(struct action_list *list, struct diag_call *call, bool is_return,
-                 uint64_t now_unix_ns) {
-    PyThreadState *thread = PyThreadState_Get();
-    bool is_traced = diag_py_is_traced(thread);
-
-    diag_thread_state.is_in_probe = true;
-    diag_py_credit_recursion(thread, RECURSION_CREDIT);
-    if (is_traced)
-        PyThreadState_EnterTracing(thread);
-    for (size_t i = 0; i < list->count; i++)
-        if (list->actions[i]->is_return == is_return)
-            diag_action_fire(list->actions[i], call, now_unix_ns);
-    if (is_traced)
-        PyThreadState_LeaveTracing(thread);
-    diag_py_credit_recursion(thread, -RECURSION_CREDIT);
-    diag_thread_state.is_in_probe = false;
-    diag_interrupt_deliver();
-}
-
 static void call_done(struct diag_call *call) {
-    Py_DECREF(call->code);
-    list_unref(call->state);
+    Py_XDECREF(call->code);
+    diag_action_list_unref(call->state);
+}
+
+/* Reads the clock as the call begins, if anybody wants to know. */
+static uint64_t begin(const struct diag_action_list *list, struct diag_call *call) {
+    if (list->needs == 0 && (list->clocked_points & 1u << DIAG_POINT_CALL) == 0)
+        return 0;
+    call->start_monotonic_ns = diag_hit_clock_monotonic_ns();
+    call->start_unix_ns = diag_hit_clock_unix_ns(call->start_monotonic_ns);
+    return call->start_unix_ns;
 }
 
 static bool enter(struct diag_hook *hook, struct diag_call *call) {
-    struct action_list *list = DIAG_CONTAINER_OF(hook, struct diag_probe, hook)->list;
+    struct diag_action_list *list = DIAG_CONTAINER_OF(hook, struct diag_probe, hook)->list;
+    uint64_t now_unix_ns;
 
     list->references++;
     call->state = list;
-    Py_INCREF(call->code);
+    Py_XINCREF(call->code);
+    call->captured_mask = 0;
+    call->hotspots = NULL;
     call->result = NULL;
-    if (list->has_call || list->needs != 0) {
-        call->start_monotonic_ns = diag_hit_clock_monotonic_ns();
-        call->start_unix_ns = diag_hit_clock_unix_ns(call->start_monotonic_ns);
-    }
-    if (list->has_call)
-        fire(list, call, false, call->start_unix_ns);
-    if (!list->has_return) {
+    now_unix_ns = begin(list, call);
+    if (diag_action_list_has(list, DIAG_POINT_CALL))
+        diag_action_list_fire(list, DIAG_POINT_CALL, 0, true, call, now_unix_ns);
+    if (!diag_action_list_has(list, DIAG_POINT_RETURN)) {
         call_done(call);
         return false;
     }
-    if (list->has_call && (list->needs & DIAG_EXPRESSION_NEEDS_ELAPSED))
+    if (diag_action_list_has(list, DIAG_POINT_CALL) && list->needs != 0)
         call->start_monotonic_ns = diag_hit_clock_monotonic_ns(); /* without what has fired */
     return true;
 }
 
-struct exception_links {
-    PyObject *traceback, *context, *cause;
-    char suppress_context;
-};
-
-static struct exception_links links_of(PyBaseExceptionObject *exception) {
-    struct exception_links links = {
-        Py_XNewRef(exception->traceback),
-        Py_XNewRef(exception->context),
-        Py_XNewRef(exception->cause),
-        exception->suppress_context,
-    };
-
-    return links;
-}
-
-/* An expression that raised the target's exception again has altered it. */
-static void links_restore(PyBaseExceptionObject *exception, struct exception_links links) {
-    exception->suppress_context = links.suppress_context;
-    Py_XSETREF(exception->traceback, links.traceback);
-    Py_XSETREF(exception->context, links.context);
-    Py_XSETREF(exception->cause, links.cause);
-}
-
-static void leave_raised(struct action_list *list, struct diag_call *call) {
-    PyObject *type, *value, *traceback;
-    struct exception_links links;
-
-    PyErr_Fetch(&type, &value, &traceback);
-    PyErr_NormalizeException(&type, &value, &traceback);
-    links = links_of((PyBaseExceptionObject *)value);
-    if (traceback != NULL)
-        PyException_SetTraceback(value, traceback);
-    call->result = value;
-    fire(list, call, true, call->end_unix_ns);
-    links_restore((PyBaseExceptionObject *)value, links);
-    PyErr_Restore(type, value, traceback);
+/* Reads the clock as the call ends. */
+static uint64_t finish(const struct diag_action_list *list, struct diag_call *call) {
+    if (list->needs == 0 && (list->clocked_points & 1u << DIAG_POINT_RETURN) == 0)
+        return 0;
+    call->end_monotonic_ns = diag_hit_clock_monotonic_ns();
+    call->end_unix_ns = diag_hit_clock_unix_ns(call->end_monotonic_ns);
+    call->active_ns = call->end_monotonic_ns - call->start_monotonic_ns;
+    return call->end_unix_ns;
 }
 
 static void leave(struct diag_call *call, PyObject *result) {
-    struct action_list *list = call->state;
+    struct diag_action_list *list = call->state;
+    uint64_t now_unix_ns = finish(list, call);
 
-    call->end_monotonic_ns = diag_hit_clock_monotonic_ns();
-    call->end_unix_ns = diag_hit_clock_unix_ns(call->end_monotonic_ns);
     call->result = result;
-    if (result != NULL)
-        fire(list, call, true, call->end_unix_ns);
-    else
-        leave_raised(list, call);
+    if (DIAG_LIKELY(result != NULL))
+        diag_action_list_fire(list, DIAG_POINT_RETURN, 0, true, call, now_unix_ns);
+    else {
+        PyObject *exception = diag_py_take_exception();
+
+        diag_action_list_fire_raised(list, true, call, exception, now_unix_ns);
+        diag_py_set_exception(exception);
+    }
     call_done(call);
 }
 
 static void exhausted(struct diag_hook *hook) {
     struct diag_probe *probe = DIAG_CONTAINER_OF(hook, struct diag_probe, hook);
-    struct action_list *list = probe->list;
+    struct diag_action_list *list = probe->list;
 
     probe->list = NULL;
     for (size_t i = 0; i < list->count; i++)
         diag_action_stop(list->actions[i], DIAG_SPEC_STATE_TRIPPED,
                          "C stack nearly exhausted by recursion");
-    list_unref(list);
+    diag_action_list_unref(list);
 }
 
-enum diag_status diag_probe_new(const struct diag_backend *backend, PyObject *function,
+enum diag_status diag_probe_new(const struct diag_backend *backend, PyObject *callable,
                                 struct diag_probe **out, struct diag_error *err) {
     struct diag_probe *probe = calloc(1, sizeof *probe);
 
@@ -179,7 +97,7 @@ enum diag_status diag_probe_new(const struct diag_backend *backend, PyObject *fu
     probe->hook.leave = leave;
     probe->hook.exhausted = exhausted;
     probe->backend = backend;
-    probe->function = Py_NewRef(function);
+    probe->callable = Py_NewRef(callable);
     *out = probe;
     return DIAG_OK;
 }
@@ -187,58 +105,63 @@ enum diag_status diag_probe_new(const struct diag_backend *backend, PyObject *fu
 void diag_probe_free(struct diag_probe *probe) {
     if (probe == NULL)
         return;
-    probe->backend->detach(probe->function, &probe->hook);
-    list_unref(probe->list);
-    Py_DECREF(probe->function);
+    probe->backend->detach(probe->callable, &probe->hook);
+    diag_action_list_unref(probe->list);
+    Py_DECREF(probe->callable);
     free(probe);
 }
 
 enum diag_status diag_probe_add(struct diag_probe *probe, struct diag_action *action,
                                 struct diag_error *err) {
-    struct action_list *old = probe->list, *list = list_new(old == NULL ? 1 : old->count + 1);
-    struct diag_backend_coverage coverage;
+    struct diag_action_list *old = probe->list, *list = diag_action_list_with(old, action);
     enum diag_status status;
 
     if (list == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
-    for (size_t i = 0; old != NULL && i < old->count; i++)
-        list_append(list, old->actions[i]);
-    list_append(list, action);
     probe->list = list;
     if (old == NULL) {
-        status = probe->backend->attach(probe->function, &probe->hook, &coverage, err);
+        status = probe->backend->attach(probe->callable, &probe->hook, &probe->coverage, err);
         if (status != DIAG_OK) {
             probe->list = NULL;
-            list_unref(list);
+            diag_action_list_unref(list);
             return status;
         }
     }
-    list_unref(old);
+    diag_action_list_unref(old);
     return DIAG_OK;
 }
 
 void diag_probe_remove(struct diag_probe *probe, struct diag_action *action) {
-    struct action_list *old = probe->list, *list;
+    struct diag_action_list *old = probe->list, *list;
 
     action->is_active = false;
-    if (old == NULL || !list_contains(old, action))
+    if (old == NULL || !diag_action_list_contains(old, action))
         return; /* tripped meanwhile; the list may be that of a newer action */
-    list = old->count == 1 ? NULL : list_new(old->count - 1);
+    list = diag_action_list_without(old, action);
     if (list == NULL && old->count > 1)
         return; /* out of memory: it stays in the list, and does not fire */
-    for (size_t i = 0; list != NULL && i < old->count; i++)
-        if (old->actions[i] != action)
-            list_append(list, old->actions[i]);
     if (list == NULL)
-        probe->backend->detach(probe->function, &probe->hook);
+        probe->backend->detach(probe->callable, &probe->hook);
     probe->list = list;
-    list_unref(old);
+    diag_action_list_unref(old);
 }
 
-PyObject *diag_probe_function(const struct diag_probe *probe) {
-    return probe->function;
+PyObject *diag_probe_callable(const struct diag_probe *probe) {
+    return probe->callable;
+}
+
+const struct diag_backend *diag_probe_backend(const struct diag_probe *probe) {
+    return probe->backend;
 }
 
 bool diag_probe_is_empty(const struct diag_probe *probe) {
     return probe->list == NULL;
+}
+
+const struct diag_backend_coverage *diag_probe_coverage(const struct diag_probe *probe) {
+    return &probe->coverage;
+}
+
+uint64_t diag_probe_reentrant(const struct diag_probe *probe) {
+    return probe->hook.reentrant;
 }

@@ -196,6 +196,38 @@ static inline void diag_py_end_uncounted_call(PyThreadState *thread) {
 #endif
 }
 
+static inline PyThreadState *diag_py_thread(void) {
+    return PyThreadState_Get();
+}
+
+/* The exception that is set, which is then not set any more; with its traceback in it. A new
+ * reference. */
+static inline PyObject *diag_py_take_exception(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(value, traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
+/* Takes the reference. */
+static inline void diag_py_set_exception(PyObject *exception) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exception);
+#else
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
+                  PyException_GetTraceback(exception));
+#endif
+}
+
 /* The frame that the thread executes. */
 static inline diag_py_frame *diag_py_current_frame(const PyThreadState *thread) {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -240,6 +272,38 @@ static inline PyObject *const *diag_py_frame_locals(const diag_py_frame *frame) 
 /* Borrowed. */
 static inline PyObject *diag_py_frame_globals(const diag_py_frame *frame) {
     return frame->f_globals;
+}
+
+/* True if the variable `index` lies in a cell, so that inner functions may alter it. */
+static inline bool diag_py_is_cell(PyCodeObject *code, int index) {
+    return (_PyLocals_GetKind(code->co_localspluskinds, index) & CO_FAST_CELL) != 0;
+}
+
+/* The variables that an instruction binds or deletes; -1: none. */
+static inline void diag_py_bound_variables(int opcode, int argument, int variables[2]) {
+    variables[0] = variables[1] = -1;
+    switch (opcode) {
+    case STORE_FAST:
+    case DELETE_FAST:
+    case STORE_DEREF:
+    case DELETE_DEREF:
+#if PY_VERSION_HEX >= 0x030C0000
+    case LOAD_FAST_AND_CLEAR:
+#endif
+        variables[0] = argument;
+        break;
+#if PY_VERSION_HEX >= 0x030D0000
+    case STORE_FAST_STORE_FAST:
+        variables[0] = argument >> 4;
+        variables[1] = argument & 15;
+        break;
+    case STORE_FAST_LOAD_FAST:
+        variables[0] = argument >> 4;
+        break;
+#endif
+    default:
+        break;
+    }
 }
 
 /* True if sys.settrace, sys.setprofile or sys.monitoring may see what this thread runs. */

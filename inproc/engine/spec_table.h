@@ -6,34 +6,35 @@
 #ifndef DIAG_INPROC_ENGINE_SPEC_TABLE_H
 #define DIAG_INPROC_ENGINE_SPEC_TABLE_H
 
-#include "inproc/engine/probe.h"
+#include "inproc/engine/arming.h"
 
 /* One spec. */
 struct diag_spec_entry {
     struct diag_spec *spec;
-    enum diag_spec_state state; /* while there is no action */
+    enum diag_spec_state state; /* while there is no arming */
     char message[DIAG_SPEC_STATUS_MESSAGE_MAX + 1];
-    struct diag_action *action;     /* NULL: not armed */
-    struct diag_probe *probe;       /* where the action is; borrowed from the table */
-    uint64_t hits, errors, dropped; /* of former actions */
+    struct diag_arming *arming; /* NULL: not armed */
+    /* of former armings */
+    uint64_t hits, errors, dropped;
+    uint64_t skips[DIAG_SKIP_COUNT];
 };
 
 struct diag_spec_table {
     const struct diag_engine_sink *sink;
-    const struct diag_backend *backend;
     struct diag_runtime *runtime; /* owned */
+    struct diag_probe_set probes;
     struct diag_spec_entry *entries;
     size_t count;
-    struct diag_probe **probes;
-    size_t probe_count;
+    uint64_t next_walk_ns; /* monotonic: earlier than this no target walks the heap again */
     struct diag_spec_status *removed; /* not yet reported */
     size_t removed_count;
 };
 
-/* Disarms everything. */
-/* In the child of a fork that struck inside of an apply: drops the entries that had been moved. */
-void diag_spec_table_repair(struct diag_spec_table *table);
+/* In the child of a fork, which may have struck inside of an apply: drops the entries that had been
+ * moved; hits count from 0 again. */
+void diag_spec_table_after_fork(struct diag_spec_table *table);
 
+/* Disarms everything. */
 void diag_spec_table_done(struct diag_spec_table *table);
 
 /* See diag_engine_apply. */
@@ -55,7 +56,6 @@ void diag_spec_table_verify(struct diag_spec_table *table);
 bool diag_spec_table_has_pending(const struct diag_spec_table *table);
 
 enum diag_spec_state diag_spec_entry_state(const struct diag_spec_entry *entry);
-void diag_spec_entry_status(const struct diag_spec_table *table,
-                            const struct diag_spec_entry *entry, struct diag_spec_status *out);
+void diag_spec_entry_status(const struct diag_spec_entry *entry, struct diag_spec_status *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "inproc/engine/code_users.h"
+#include "inproc/engine/inject.h"
 #include "inproc/engine/describe.h"
 #include "inproc/engine/target_walk.h"
 
@@ -42,13 +43,13 @@ enum diag_target_code_kind diag_target_code_kind(PyCodeObject *code) {
 }
 
 PyCodeObject *diag_target_function_code(PyObject *function) {
-    return diag_py_code(function);
+    return diag_injection_original(diag_py_code(function));
 }
 
 PyCodeObject *diag_target_inner_code(PyCodeObject *code, Py_ssize_t index) {
     PyObject *constant = PyTuple_GET_ITEM(code->co_consts, index);
 
-    return PyCode_Check(constant) ? (PyCodeObject *)constant : NULL;
+    return PyCode_Check(constant) ? diag_injection_original((PyCodeObject *)constant) : NULL;
 }
 
 /* ---- the list ---- */

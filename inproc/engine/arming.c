@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/* How it works: calls are seen from inside where the instrument looks inside (END, LINE, hotspots),
+ * where the function is known by its code only, and where the return of a generator or coroutine is
+ * asked for. Otherwise `is_seen_inside` decides between the two. */
+#include "inproc/engine/arming.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inproc/engine/c_callable.h"
+#include "inproc/engine/c_signature.h"
+#include "inproc/engine/inject.h"
+
+#if PY_VERSION_HEX >= 0x030C0000
+static const struct diag_observer_backend *const observer_backend =
+    &diag_observer_backend_monitoring;
+#else
+static const struct diag_observer_backend *const observer_backend =
+    &diag_observer_backend_injection;
+#endif
+
+/* Functions of one name or line need not have the same variables: each code has its action. */
+struct attachment {
+    struct diag_action *action;
+    struct diag_probe *probe; /* one of these two */
+    struct diag_frame_probe *frame_probe;
+};
+
+struct diag_arming {
+    PyObject *function; /* what it was armed for: the references are owned */
+    PyObject *callable;
+    PyObject *self;
+    PyCodeObject *codes[DIAG_TARGET_CODES_MAX]; /* of the function, or the target's */
+    size_t code_count;
+    bool is_written; /* the function as written, not the outermost one */
+    struct attachment attachments[DIAG_TARGET_CODES_MAX];
+    size_t attachment_count;
+};
+
+enum diag_point diag_arming_point(const struct diag_spec *spec, int *line) {
+    enum diag_spec_event event = DIAG_SPEC_EVENT_RETURN;
+    struct diag_error error;
+
+    *line = 0;
+    if (diag_spec_event_parse(spec->instrument.event, &event, line, &error) != DIAG_OK)
+        return DIAG_POINT_RETURN;
+    switch (event) {
+    case DIAG_SPEC_EVENT_CALL:
+        return DIAG_POINT_CALL;
+    case DIAG_SPEC_EVENT_RETURN:
+        return DIAG_POINT_RETURN;
+    case DIAG_SPEC_EVENT_END:
+        return DIAG_POINT_END;
+    case DIAG_SPEC_EVENT_LINE:
+        return DIAG_POINT_LINE;
+    }
+    return DIAG_POINT_RETURN;
+}
+
+static PyCodeObject *code_of(PyObject *function) {
+    return diag_injection_original(diag_py_code(function));
+}
+
+static enum diag_status no_memory(struct diag_error *err) {
+    return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
+}
+
+static enum diag_status probe_for(struct diag_probe_set *set, const struct diag_backend *backend,
+                                  PyObject *callable, struct diag_probe **out,
+                                  struct diag_error *err) {
+    struct diag_probe **probes;
+    enum diag_status status;
+
+    for (size_t i = 0; i < set->probe_count; i++)
+        if (diag_probe_callable(set->probes[i]) == callable) {
+            *out = set->probes[i];
+            return DIAG_OK;
+        }
+    probes = realloc(set->probes, (set->probe_count + 1) * sizeof(struct diag_probe *));
+    if (probes == NULL)
+        return no_memory(err);
+    set->probes = probes;
+    status = diag_probe_new(backend, callable, &probes[set->probe_count], err);
+    if (status == DIAG_OK)
+        *out = probes[set->probe_count++];
+    return status;
+}
+
+static enum diag_status frame_probe_for(struct diag_probe_set *set, PyCodeObject *code,
+                                        struct diag_frame_probe **out, struct diag_error *err) {
+    struct diag_frame_probe **probes;
+    enum diag_status status;
+
+    for (size_t i = 0; i < set->frame_probe_count; i++)
+        if (diag_frame_probe_code(set->frame_probes[i]) == code) {
+            *out = set->frame_probes[i];
+            return DIAG_OK;
+        }
+    probes = realloc(set->frame_probes,
+                     (set->frame_probe_count + 1) * sizeof(struct diag_frame_probe *));
+    if (probes == NULL)
+        return no_memory(err);
+    set->frame_probes = probes;
+    status = diag_frame_probe_new(observer_backend, code, &probes[set->frame_probe_count], err);
+    if (status == DIAG_OK)
+        *out = probes[set->frame_probe_count++];
+    return status;
+}
+
+static void drop_if_empty(struct diag_probe_set *set, struct diag_probe *probe) {
+    for (size_t i = 0; diag_probe_is_empty(probe) && i < set->probe_count; i++)
+        if (set->probes[i] == probe) {
+            set->probes[i] = set->probes[--set->probe_count];
+            diag_probe_free(probe);
+            return;
+        }
+}
+
+static void drop_frame_if_empty(struct diag_probe_set *set, struct diag_frame_probe *probe) {
+    for (size_t i = 0; diag_frame_probe_is_empty(probe) && i < set->frame_probe_count; i++)
+        if (set->frame_probes[i] == probe) {
+            set->frame_probes[i] = set->frame_probes[--set->frame_probe_count];
+            diag_frame_probe_free(probe);
+            return;
+        }
+}
+
+void diag_probe_set_done(struct diag_probe_set *set) {
+    free(set->probes);
+    free(set->frame_probes);
+    memset(set, 0, sizeof *set);
+}
+
+/* Takes the reference to the action. */
+static enum diag_status attach_callable(struct diag_arming *arming, struct diag_probe_set *set,
+                                        const struct diag_backend *backend, PyObject *callable,
+                                        struct diag_action *action, struct diag_error *err) {
+    struct attachment attachment = {.action = action};
+    enum diag_status status = probe_for(set, backend, callable, &attachment.probe, err);
+
+    if (status == DIAG_OK) {
+        status = diag_probe_add(attachment.probe, action, err);
+        if (status == DIAG_OK) {
+            arming->attachments[arming->attachment_count++] = attachment;
+            return DIAG_OK;
+        }
+        drop_if_empty(set, attachment.probe);
+    }
+    diag_action_unref(action);
+    return status;
+}
+
+/* Takes the reference to the action. */
+static enum diag_status attach_code(struct diag_arming *arming, struct diag_probe_set *set,
+                                    PyCodeObject *code, PyObject *function,
+                                    struct diag_action *action, struct diag_error *err) {
+    struct attachment attachment = {.action = action};
+    enum diag_status status = frame_probe_for(set, code, &attachment.frame_probe, err);
+
+    if (status == DIAG_OK) {
+        status = diag_frame_probe_add(attachment.frame_probe, action, function, err);
+        if (status == DIAG_OK) {
+            arming->attachments[arming->attachment_count++] = attachment;
+            return DIAG_OK;
+        }
+        drop_frame_if_empty(set, attachment.frame_probe);
+    }
+    diag_action_unref(action);
+    return status;
+}
+
+static void detach_all(struct diag_arming *arming, struct diag_probe_set *set) {
+    while (arming->attachment_count > 0) {
+        struct attachment attachment = arming->attachments[--arming->attachment_count];
+
+        if (attachment.probe != NULL) {
+            diag_probe_remove(attachment.probe, attachment.action);
+            drop_if_empty(set, attachment.probe);
+        } else {
+            diag_frame_probe_remove(attachment.frame_probe, attachment.action);
+            drop_frame_if_empty(set, attachment.frame_probe);
+        }
+        diag_action_unref(attachment.action);
+    }
+}
+
+void diag_arming_free(struct diag_arming *arming, struct diag_probe_set *set) {
+    if (arming == NULL)
+        return;
+    detach_all(arming, set);
+    Py_XDECREF(arming->function);
+    Py_XDECREF(arming->callable);
+    Py_XDECREF(arming->self);
+    for (size_t i = 0; i < arming->code_count; i++)
+        Py_DECREF(arming->codes[i]);
+    free(arming);
+}
+
+static void note_code(struct diag_arming *arming, PyCodeObject *code) {
+    arming->codes[arming->code_count++] = (PyCodeObject *)Py_NewRef((PyObject *)code);
+}
+
+/* Calls of `function` are seen from inside: no choice for what looks inside. On 3.12 and later
+ * sys.monitoring is the way that the interpreter itself offers; only what needs the arguments
+ * exactly as they were given comes from outside. On 3.11 seeing from inside takes new bytecode,
+ * for the same price; from outside the code stays. */
+static bool is_seen_inside(enum diag_point point, PyCodeObject *code, unsigned needs) {
+    if (point == DIAG_POINT_END || point == DIAG_POINT_LINE ||
+        (needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS))
+        return true;
+    if (diag_py_is_generator(code))
+        return point == DIAG_POINT_RETURN;
+#if PY_VERSION_HEX >= 0x030C0000
+    return (needs & DIAG_EXPRESSION_NEEDS_GIVEN) == 0;
+#else
+    return false;
+#endif
+}
+
+static enum diag_status compile(const struct diag_arming_context *context,
+                                const struct diag_spec *spec, const struct diag_scope *scope,
+                                int line, PyObject *self, struct diag_action **out,
+                                struct diag_error *err) {
+    return diag_action_new(spec, line, scope, self, context->sink, context->runtime, out, err);
+}
+
+static void set_function(struct diag_scope *scope, PyObject *function) {
+    scope->code = code_of(function);
+    scope->globals = ((PyFunctionObject *)function)->func_globals;
+}
+
+static enum diag_status arm_function(struct diag_arming *arming,
+                                     const struct diag_arming_context *context,
+                                     const struct diag_spec *spec, const struct diag_target *target,
+                                     enum diag_point point, int line, struct diag_error *err) {
+    bool is_inside = point == DIAG_POINT_END || point == DIAG_POINT_LINE;
+    PyObject *function = is_inside || target->function == NULL ? target->written : target->function;
+    struct diag_scope scope = {.point = point, .is_inside = is_inside};
+    DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = NULL;
+    enum diag_status status;
+
+    set_function(&scope, function);
+    status = compile(context, spec, &scope, line, target->self, &action, err);
+    if (status == DIAG_OK && !is_inside && is_seen_inside(point, scope.code, action->needs)) {
+        if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
+            function = target->written;
+        diag_action_unref(DIAG_TAKE_PTR(action));
+        scope.is_inside = true;
+        set_function(&scope, function);
+        status = compile(context, spec, &scope, line, target->self, &action, err);
+    }
+    if (status != DIAG_OK)
+        return status;
+    note_code(arming, scope.code);
+    arming->is_written = function == target->written;
+    if (scope.is_inside)
+        return attach_code(arming, context->probes, scope.code, function, DIAG_TAKE_PTR(action),
+                           err);
+    return attach_callable(arming, context->probes, &diag_backend_type_swap, function,
+                           DIAG_TAKE_PTR(action), err);
+}
+
+static enum diag_status arm_codes(struct diag_arming *arming,
+                                  const struct diag_arming_context *context,
+                                  const struct diag_spec *spec, const struct diag_target *target,
+                                  enum diag_point point, int line, struct diag_error *err) {
+    enum diag_status status = DIAG_OK;
+
+    for (size_t i = 0; status == DIAG_OK && i < target->code_count; i++) {
+        struct diag_scope scope = {.point = point,
+                                   .is_inside = true,
+                                   .code = target->codes[i],
+                                   .globals = target->globals};
+        struct diag_action *action = NULL;
+
+        note_code(arming, target->codes[i]);
+        status = compile(context, spec, &scope, line, target->self, &action, err);
+        if (status == DIAG_OK)
+            status = attach_code(arming, context->probes, target->codes[i], NULL, action, err);
+    }
+    return status;
+}
+
+static enum diag_status arm_callable(struct diag_arming *arming,
+                                     const struct diag_arming_context *context,
+                                     const struct diag_spec *spec, const struct diag_target *target,
+                                     enum diag_point point, struct diag_error *err) {
+    struct diag_scope scope = {.point = point};
+    struct diag_action *action = NULL;
+    struct diag_c_callable callable;
+    PyObject *names;
+    enum diag_status status = diag_c_classify(target->callable, &callable, err);
+
+    if (status != DIAG_OK)
+        return status;
+    names = diag_c_signature(target->callable,
+                             callable.kind == DIAG_C_KIND_DEFINITION && !callable.is_self_hidden);
+    scope.names = names;
+    status = compile(context, spec, &scope, 0, target->self, &action, err);
+    Py_XDECREF(names);
+    if (status != DIAG_OK)
+        return status;
+    if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS) {
+        diag_action_unref(action);
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "target: is implemented in C: it has no lines for hotspots");
+    }
+    return attach_callable(arming, context->probes, &diag_backend_c, target->callable, action, err);
+}
+
+static enum diag_status arm(struct diag_arming *arming, const struct diag_arming_context *context,
+                            const struct diag_spec *spec, const struct diag_target *target,
+                            struct diag_error *err) {
+    int line;
+    enum diag_point point = diag_arming_point(spec, &line);
+    enum diag_status status = DIAG_OK;
+
+    if (point == DIAG_POINT_LINE) {
+        PyCodeObject *written = target->written == NULL ? NULL : code_of(target->written);
+
+        status = target->code_count > 0
+                     ? diag_target_check_line(target->codes, target->code_count, line, err)
+                     : diag_target_check_line(&written, 1, line, err);
+    }
+    if (status != DIAG_OK)
+        return status;
+    if (target->code_count > 0)
+        return arm_codes(arming, context, spec, target, point, line, err);
+    if (target->callable != NULL && (point == DIAG_POINT_CALL || point == DIAG_POINT_RETURN))
+        return arm_callable(arming, context, spec, target, point, err);
+    return arm_function(arming, context, spec, target, point, line, err);
+}
+
+enum diag_status diag_arming_new(const struct diag_arming_context *context,
+                                 const struct diag_spec *spec, const struct diag_target *target,
+                                 struct diag_arming **out, struct diag_error *err) {
+    struct diag_arming *arming = calloc(1, sizeof *arming);
+    enum diag_status status;
+
+    if (arming == NULL)
+        return no_memory(err);
+    arming->function = Py_XNewRef(target->function);
+    arming->callable = Py_XNewRef(target->callable);
+    arming->self = Py_XNewRef(target->self);
+    status = arm(arming, context, spec, target, err);
+    if (status != DIAG_OK) {
+        diag_arming_free(arming, context->probes);
+        return status;
+    }
+    *out = arming;
+    return DIAG_OK;
+}
+
+bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_target *target) {
+    if (arming->function != target->function || arming->callable != target->callable ||
+        arming->self != target->self)
+        return false;
+    if (target->code_count == 0)
+        return arming->code_count == 0 ||
+               arming->codes[0] == code_of(arming->is_written ? target->written : target->function);
+    if (arming->code_count != target->code_count)
+        return false;
+    for (size_t i = 0; i < target->code_count; i++)
+        if (arming->codes[i] != target->codes[i])
+            return false;
+    return true;
+}
+
+enum diag_spec_state diag_arming_state(const struct diag_arming *arming, const char **message) {
+    const struct diag_action *action = arming->attachments[0].action;
+
+    for (size_t i = 0; i < arming->attachment_count; i++)
+        if (arming->attachments[i].action->state != DIAG_SPEC_STATE_ARMED)
+            action = arming->attachments[i].action;
+    *message = action->message;
+    return action->state;
+}
+
+void diag_arming_set_expiry(struct diag_arming *arming, uint64_t expires_unix_ns) {
+    for (size_t i = 0; i < arming->attachment_count; i++)
+        arming->attachments[i].action->expires_unix_ns = expires_unix_ns;
+}
+
+void diag_arming_reset_counts(struct diag_arming *arming) {
+    for (size_t i = 0; i < arming->attachment_count; i++) {
+        struct diag_action *action = arming->attachments[i].action;
+
+        action->hits = action->errors = action->dropped = 0;
+        memset(action->skips, 0, sizeof action->skips);
+    }
+}
+
+/* Adds a reason to the text, once. */
+static void add_excluded(struct diag_spec_status *status, const char *reason) {
+    size_t size = strlen(status->excluded);
+
+    if (*reason == '\0' || strstr(status->excluded, reason) != NULL)
+        return;
+    snprintf(status->excluded + size, sizeof status->excluded - size, "%s%s", size == 0 ? "" : "; ",
+             reason);
+}
+
+#define NEVER_BEGUN "calls that never begin since their arguments do not fit"
+
+static void add_coverage(const struct attachment *attachment, bool has_function,
+                         struct diag_spec_status *status) {
+    enum diag_point point = attachment->action->point;
+    const char *mechanism;
+
+    if (attachment->probe != NULL) {
+        const struct diag_backend_coverage *coverage = diag_probe_coverage(attachment->probe);
+
+        mechanism = coverage->mechanism;
+        status->functions++;
+        status->skips[DIAG_SKIP_REENTRANT] += diag_probe_reentrant(attachment->probe);
+        add_excluded(status, coverage->excluded);
+    } else {
+        const struct diag_observer_coverage *coverage =
+            diag_frame_probe_coverage(attachment->frame_probe);
+
+        mechanism = observer_backend->name;
+        /* where nobody counts there is at least the one that was named */
+        status->functions += coverage->functions > 0 ? coverage->functions : has_function;
+        status->codes++;
+        status->skips[DIAG_SKIP_REENTRANT] += diag_frame_probe_reentrant(attachment->frame_probe);
+        add_excluded(status, coverage->excluded);
+        if (point == DIAG_POINT_CALL || point == DIAG_POINT_RETURN)
+            add_excluded(status, NEVER_BEGUN);
+    }
+    snprintf(status->mechanism, sizeof status->mechanism, "%s", mechanism);
+}
+
+static void add_counts(const struct diag_action *action, struct diag_spec_status *status) {
+    status->hits += action->hits;
+    status->errors += action->errors;
+    status->dropped += action->dropped;
+    for (int i = 0; i < DIAG_SKIP_COUNT; i++)
+        status->skips[i] += action->skips[i];
+    status->is_pure = status->is_pure && diag_action_is_pure(action);
+}
+
+void diag_arming_status(const struct diag_arming *arming, struct diag_spec_status *status) {
+    status->is_pure = true;
+    for (size_t i = 0; i < arming->attachment_count; i++) {
+        add_counts(arming->attachments[i].action, status);
+        add_coverage(&arming->attachments[i], arming->function != NULL, status);
+    }
+}

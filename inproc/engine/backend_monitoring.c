@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+/* How it works: sys.monitoring (PEP 669) calls one callback per event of a tool. Ours are instances
+ * of a type with a vectorcall of its own, which saves what a built-in function's call costs; they
+ * find the observer by the code object. Events are local to the code objects observed, but for
+ * PY_UNWIND, which before 3.15 exists for the whole interpreter only: it is on as long as somebody
+ * wants to know of exceptions, and costs each frame that an exception leaves a few nanoseconds.
+ *
+ * A LINE event that nobody wants answers DISABLE, and costs nothing from then on, until other lines
+ * are asked for: setting the code's events to none and back arms all of them again. On 3.13 LINE
+ * does not come for a function of one line unless PY_START is on as well (gh-155992).
+ *
+ * The interpreter lets no events through on a thread while a callback runs there.
+ *
+ * The tool id and the table belong to the process: the interpreter has six ids, and callbacks can
+ * come in as long as one of them is ours. */
+#include "inproc/engine/observer.h"
+
+#include "inproc/engine/pycompat.h"
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <structmember.h>
+
+#include "inproc/engine/describe.h"
+#include "inproc/engine/thread_state.h"
+
+#define TOOL_NAME "diagnose"
+
+struct entry {
+    PyCodeObject *code; /* NULL: free. Owned */
+    struct diag_observer *observer;
+};
+
+enum event {
+    EVENT_START,
+    EVENT_RETURN,
+    EVENT_UNWIND,
+    EVENT_YIELD,
+    EVENT_RESUME,
+    EVENT_LINE,
+    EVENT_COUNT,
+};
+
+static const char *const event_names[EVENT_COUNT] = {
+    "PY_START", "PY_RETURN", "PY_UNWIND", "PY_YIELD", "PY_RESUME", "LINE",
+};
+
+static struct {
+    struct entry *entries; /* open addressing, linear probing, at most half full */
+    size_t capacity;       /* a power of two, or 0 */
+    size_t count;
+    size_t raise_count; /* observers that want DIAG_OBSERVE_RAISE */
+    int tool;           /* -1: none */
+    long masks[EVENT_COUNT];
+    PyObject *module;  /* sys.monitoring; NULL: nothing of this is ready */
+    PyObject *disable; /* sys.monitoring.DISABLE */
+    PyTypeObject *callback_type;
+    PyObject *callbacks[EVENT_COUNT];
+} monitoring = {.tool = -1};
+
+static size_t slot_of(const void *code) {
+    return (size_t)(((uintptr_t)code >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) &
+           (monitoring.capacity - 1);
+}
+
+static struct entry *find(const void *code) {
+    if (monitoring.count == 0)
+        return NULL;
+    for (size_t i = slot_of(code);; i = (i + 1) & (monitoring.capacity - 1)) {
+        if ((void *)monitoring.entries[i].code == code)
+            return &monitoring.entries[i];
+        if (monitoring.entries[i].code == NULL)
+            return NULL;
+    }
+}
+
+static void insert(struct entry entry) {
+    size_t i = slot_of(entry.code);
+
+    while (monitoring.entries[i].code != NULL)
+        i = (i + 1) & (monitoring.capacity - 1);
+    monitoring.entries[i] = entry;
+    monitoring.count++;
+}
+
+static bool make_room(void) {
+    struct entry *old = monitoring.entries;
+    size_t old_capacity = monitoring.capacity;
+    size_t capacity = old_capacity == 0 ? 16 : old_capacity * 2;
+    struct entry *entries;
+
+    if ((monitoring.count + 1) * 2 <= old_capacity)
+        return true;
+    entries = calloc(capacity, sizeof *entries);
+    if (entries == NULL)
+        return false;
+    monitoring.entries = entries;
+    monitoring.capacity = capacity;
+    monitoring.count = 0;
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i].code != NULL)
+            insert(old[i]);
+    free(old);
+    return true;
+}
+
+/* Entries behind the hole that would no longer be found move into it. */
+static void erase(struct entry *entry) {
+    size_t mask = monitoring.capacity - 1, hole = (size_t)(entry - monitoring.entries), i = hole;
+
+    for (;;) {
+        i = (i + 1) & mask;
+        if (monitoring.entries[i].code == NULL)
+            break;
+        if (((i - slot_of(monitoring.entries[i].code)) & mask) >= ((i - hole) & mask)) {
+            monitoring.entries[hole] = monitoring.entries[i];
+            hole = i;
+        }
+    }
+    memset(&monitoring.entries[hole], 0, sizeof monitoring.entries[hole]);
+    monitoring.count--;
+}
+
+/* The observer to tell of an event of `code`; NULL: there is none, or an instrument runs. */
+static inline struct diag_observer *observer_of(PyObject *code) {
+    struct entry *entry = find(code);
+
+    if (entry == NULL)
+        return NULL;
+    if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe)) {
+        entry->observer->reentrant++;
+        return NULL;
+    }
+    return entry->observer;
+}
+
+static inline diag_py_frame *frame(void) {
+    return diag_py_current_frame(diag_py_thread());
+}
+
+static PyObject *on_start(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL && (observer->events & DIAG_OBSERVE_START))
+        observer->start(observer, frame());
+    Py_RETURN_NONE;
+}
+
+static PyObject *on_return(PyObject *self, PyObject *const *args, size_t nargsf,
+                           PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL)
+        observer->returned(observer, frame(), args[2]);
+    Py_RETURN_NONE;
+}
+
+static PyObject *on_unwind(PyObject *self, PyObject *const *args, size_t nargsf,
+                           PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL && (observer->events & DIAG_OBSERVE_RAISE))
+        observer->raised(observer, frame(), args[2]);
+    Py_RETURN_NONE;
+}
+
+static PyObject *on_yield(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL)
+        observer->suspended(observer, frame());
+    Py_RETURN_NONE;
+}
+
+static PyObject *on_resume(PyObject *self, PyObject *const *args, size_t nargsf,
+                           PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL)
+        observer->resumed(observer, frame());
+    Py_RETURN_NONE;
+}
+
+static bool is_wanted(const struct diag_observer *observer, int line) {
+    if (observer->events & DIAG_OBSERVE_LINES)
+        return true;
+    for (size_t i = 0; i < observer->line_count && observer->lines[i] <= line; i++)
+        if (observer->lines[i] == line)
+            return true;
+    return false;
+}
+
+static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    struct entry *entry = find(args[0]);
+    int line = (int)PyLong_AsLong(args[1]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (entry == NULL || !is_wanted(entry->observer, line))
+        return Py_NewRef(monitoring.disable);
+    if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe))
+        entry->observer->reentrant++;
+    else
+        entry->observer->line(entry->observer, frame(), line);
+    Py_RETURN_NONE;
+}
+
+static const vectorcallfunc handlers[EVENT_COUNT] = {
+    on_start, on_return, on_unwind, on_yield, on_resume, on_line,
+};
+
+/* clang-format off: PyObject_HEAD brings its own semicolon */
+struct callback {
+    PyObject_HEAD vectorcallfunc vectorcall;
+};
+/* clang-format on */
+
+static PyMemberDef callback_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct callback, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyTypeObject *make_callback_type(void) {
+    PyType_Slot slots[] = {
+        {Py_tp_members, callback_members},
+        {Py_tp_call, DIAG_PY_SLOT(PyVectorcall_Call)},
+        {0, NULL},
+    };
+    PyType_Spec spec = {
+        .name = "diagnose.monitoring_callback",
+        .basicsize = sizeof(struct callback),
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                 Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+        .slots = slots,
+    };
+
+    return (PyTypeObject *)PyType_FromSpec(&spec);
+}
+
+static int read_masks(void) {
+    PyObject *events = PyObject_GetAttrString(monitoring.module, "events");
+
+    for (int i = 0; events != NULL && i < EVENT_COUNT; i++) {
+        PyObject *mask = PyObject_GetAttrString(events, event_names[i]);
+
+        monitoring.masks[i] = mask == NULL ? -1 : PyLong_AsLong(mask);
+        Py_XDECREF(mask);
+        if (monitoring.masks[i] == -1)
+            Py_CLEAR(events);
+    }
+    Py_XDECREF(events);
+    return events == NULL ? -1 : 0;
+}
+
+/* What stays as it is once it is there. */
+static int prepare(void) {
+    PyObject *module = PySys_GetObject("monitoring");
+
+    if (monitoring.module != NULL)
+        return 0;
+    if (module == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "sys.monitoring is missing");
+        return -1;
+    }
+    monitoring.module = Py_NewRef(module);
+    monitoring.disable = PyObject_GetAttrString(module, "DISABLE");
+    monitoring.callback_type = make_callback_type();
+    if (monitoring.disable == NULL || monitoring.callback_type == NULL || read_masks() < 0)
+        goto failed;
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        struct callback *callback =
+            (struct callback *)monitoring.callback_type->tp_alloc(monitoring.callback_type, 0);
+
+        if (callback == NULL)
+            goto failed;
+        callback->vectorcall = handlers[i];
+        monitoring.callbacks[i] = (PyObject *)callback;
+    }
+    return 0;
+failed:
+    for (int i = 0; i < EVENT_COUNT; i++)
+        Py_CLEAR(monitoring.callbacks[i]);
+    Py_CLEAR(monitoring.callback_type);
+    Py_CLEAR(monitoring.disable);
+    Py_CLEAR(monitoring.module);
+    return -1;
+}
+
+static int call(const char *function, const char *format, ...) {
+    PyObject *callable = PyObject_GetAttrString(monitoring.module, function);
+    PyObject *args, *result = NULL;
+    va_list list;
+
+    va_start(list, format);
+    args = Py_VaBuildValue(format, list);
+    va_end(list);
+    if (callable != NULL && args != NULL)
+        result = PyObject_Call(callable, args, NULL);
+    Py_XDECREF(callable);
+    Py_XDECREF(args);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Ids 0, 1, 2 and 5 are by convention those of debuggers, coverage, profilers and optimizers. */
+static int take_tool(void) {
+    static const int order[] = {3, 4, 0, 1, 2, 5};
+
+    for (size_t i = 0; i < DIAG_ARRAY_SIZE(order); i++) {
+        if (call("use_tool_id", "(is)", order[i], TOOL_NAME) == 0) {
+            monitoring.tool = order[i];
+            return 0;
+        }
+        if (!PyErr_ExceptionMatches(PyExc_ValueError))
+            return -1;
+        PyErr_Clear();
+    }
+    PyErr_SetString(PyExc_RuntimeError, "all tool ids of sys.monitoring are in use");
+    return -1;
+}
+
+static void leave_tool(void) {
+    for (int i = 0; i < EVENT_COUNT; i++)
+        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i], Py_None) < 0)
+            PyErr_Clear();
+    if (call("free_tool_id", "(i)", monitoring.tool) < 0)
+        PyErr_Clear();
+    monitoring.tool = -1;
+}
+
+static int ensure_tool(void) {
+    if (monitoring.tool >= 0)
+        return 0;
+    if (prepare() < 0 || take_tool() < 0)
+        return -1;
+    for (int i = 0; i < EVENT_COUNT; i++)
+        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i],
+                 monitoring.callbacks[i]) < 0) {
+            PyObject *exception = PyErr_GetRaisedException();
+
+            leave_tool();
+            PyErr_SetRaisedException(exception);
+            return -1;
+        }
+    return 0;
+}
+
+static int set_events(PyCodeObject *code, long events) {
+    return call("set_local_events", "(iOl)", monitoring.tool, code, events);
+}
+
+/* True if LINE alone would not tell of the function's first line: see the top. */
+static bool needs_start(PyCodeObject *code, const struct diag_observer *observer) {
+    if (observer->events & DIAG_OBSERVE_LINES)
+        return true;
+    return observer->line_count > 0 && observer->lines[0] <= code->co_firstlineno;
+}
+
+static long events_of(PyCodeObject *code, const struct diag_observer *observer) {
+    long events = 0;
+
+    if ((observer->events & DIAG_OBSERVE_START) || needs_start(code, observer))
+        events |= monitoring.masks[EVENT_START];
+    if (observer->events & DIAG_OBSERVE_RETURN)
+        events |= monitoring.masks[EVENT_RETURN];
+    if (observer->events & DIAG_OBSERVE_SUSPEND)
+        events |= monitoring.masks[EVENT_YIELD] | monitoring.masks[EVENT_RESUME];
+    if ((observer->events & DIAG_OBSERVE_LINES) || observer->line_count > 0)
+        events |= monitoring.masks[EVENT_LINE];
+    return events;
+}
+
+static int count_raise(int change) {
+    bool was_on = monitoring.raise_count > 0;
+
+    monitoring.raise_count = (size_t)((ptrdiff_t)monitoring.raise_count + change);
+    if (was_on == (monitoring.raise_count > 0))
+        return 0;
+    if (call("set_events", "(il)", monitoring.tool, was_on ? 0L : monitoring.masks[EVENT_UNWIND]) ==
+        0)
+        return 0;
+    monitoring.raise_count = (size_t)((ptrdiff_t)monitoring.raise_count - change);
+    return -1;
+}
+
+static enum diag_status fail(struct diag_error *err) {
+    char reason[DIAG_ERROR_MESSAGE_MAX];
+
+    diag_describe_exception(reason, sizeof reason);
+    return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0, "sys.monitoring: %s", reason);
+}
+
+static void release_if_unused(void) {
+    if (monitoring.count == 0 && monitoring.tool >= 0)
+        leave_tool();
+}
+
+static void forget(struct entry *entry) {
+    PyCodeObject *code = entry->code;
+
+    erase(entry);
+    Py_DECREF(code);
+    release_if_unused();
+}
+
+static int start_events(PyCodeObject *code, struct diag_observer *observer) {
+    if (observer->events & DIAG_OBSERVE_RAISE) {
+        if (count_raise(1) < 0)
+            return -1;
+        observer->raise_is_counted = true;
+    }
+    return set_events(code, events_of(code, observer));
+}
+
+static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
+    if (set_events(code, 0) < 0)
+        PyErr_Clear();
+    if (observer->raise_is_counted && count_raise(-1) < 0)
+        PyErr_Clear();
+    observer->raise_is_counted = false;
+}
+
+static enum diag_status attach(PyCodeObject *code, struct diag_observer *observer,
+                               struct diag_observer_coverage *coverage, struct diag_error *err) {
+    struct entry entry = {code, observer};
+
+    if (find(code) != NULL)
+        return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
+    if (ensure_tool() < 0)
+        return fail(err);
+    if (!make_room()) {
+        release_if_unused();
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "sys.monitoring");
+    }
+    Py_INCREF(code);
+    insert(entry);
+    observer->raise_is_counted = false;
+    if (start_events(code, observer) < 0) {
+        enum diag_status status = fail(err);
+
+        stop_events(code, observer);
+        forget(find(code));
+        return status;
+    }
+    memset(coverage, 0, sizeof *coverage);
+    return DIAG_OK;
+}
+
+static enum diag_status update(PyCodeObject *code, struct diag_observer *observer,
+                               struct diag_error *err) {
+    bool wants_raise = observer->events & DIAG_OBSERVE_RAISE;
+
+    if (wants_raise && !observer->raise_is_counted) {
+        if (count_raise(1) < 0)
+            return fail(err);
+        observer->raise_is_counted = true;
+    }
+    if (set_events(code, 0) < 0 || set_events(code, events_of(code, observer)) < 0)
+        return fail(err);
+    if (!wants_raise && observer->raise_is_counted) {
+        if (count_raise(-1) < 0)
+            PyErr_Clear();
+        else
+            observer->raise_is_counted = false;
+    }
+    return DIAG_OK;
+}
+
+static void detach(PyCodeObject *code, struct diag_observer *observer) {
+    struct entry *entry = find(code);
+    PyObject *exception;
+
+    if (entry == NULL || entry->observer != observer)
+        return;
+    exception = PyErr_GetRaisedException();
+    stop_events(code, observer);
+    forget(find(code));
+    PyErr_SetRaisedException(exception);
+}
+
+const struct diag_observer_backend diag_observer_backend_monitoring = {
+    .name = "monitoring",
+    .attach = attach,
+    .update = update,
+    .detach = detach,
+};
+
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/* How it works: the observer asks for no more than the actions need. A start is of interest to CALL
+ * actions, and where something has to be noted for the end: then there is an activation between the
+ * two, which also keeps the actions that the call began with. Without one, the actions at the end
+ * are those of that moment.
+ *
+ * An argument that the code rebinds is captured at the start if a RETURN action may read it. */
+#include "inproc/engine/frame_probe.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inproc/engine/activation.h"
+#include "inproc/engine/code_facts.h"
+#include "inproc/engine/hit_clock.h"
+
+/* To the code of a function that is attached to: the probe's and the caller's. */
+#define CODE_REFERENCES 2
+
+struct diag_frame_probe {
+    struct diag_observer observer;
+    size_t references; /* the owner's, and one while a CALL action runs */
+    const struct diag_observer_backend *backend;
+    struct diag_observer_coverage coverage;
+    PyCodeObject *code;
+    uint64_t rebound;              /* arguments that the code binds anew */
+    struct diag_action_list *list; /* NULL: empty, not attached */
+    struct diag_activation_table activations;
+};
+
+static struct diag_frame_probe *probe_of(struct diag_observer *observer) {
+    return DIAG_CONTAINER_OF(observer, struct diag_frame_probe, observer);
+}
+
+static void begin_call(struct diag_call *call, diag_py_frame *frame) {
+    call->callable = call->self = call->kwnames = call->names = call->result = NULL;
+    call->code = diag_py_frame_code(frame);
+    call->globals = diag_py_frame_globals(frame);
+    call->args = NULL;
+    call->arg_count = 0;
+    call->frame = frame;
+    call->locals = diag_py_frame_locals(frame);
+    call->captured_mask = 0;
+    call->hotspots = NULL;
+}
+
+static uint64_t captured_arguments(const struct diag_frame_probe *probe,
+                                   const struct diag_action_list *list) {
+    uint64_t mask = probe->rebound & list->arguments & ~(UINT64_C(1) << 63);
+
+    while (__builtin_popcountll(mask) > DIAG_CAPTURED_MAX)
+        mask &= mask - 1;
+    return mask;
+}
+
+static bool is_activation_needed(const struct diag_frame_probe *probe,
+                                 const struct diag_action_list *list) {
+    return (list->needs & ~(unsigned)(DIAG_EXPRESSION_NEEDS_END | DIAG_EXPRESSION_NEEDS_GIVEN)) !=
+               0 ||
+           captured_arguments(probe, list) != 0;
+}
+
+static void capture(struct diag_activation *activation, diag_py_frame *frame, uint64_t mask) {
+    struct diag_call call;
+    int count = 0;
+
+    begin_call(&call, frame);
+    activation->captured_mask = mask;
+    for (; mask != 0; mask &= mask - 1) {
+        activation->captured[count++] = diag_call_argument(&call, __builtin_ctzll(mask));
+        PyErr_Clear();
+    }
+}
+
+static void activate(struct diag_frame_probe *probe, struct diag_action_list *list,
+                     diag_py_frame *frame) {
+    struct diag_activation *activation = diag_activation_add(&probe->activations, frame);
+    uint64_t mask = captured_arguments(probe, list);
+
+    if (activation == NULL)
+        return; /* a skip at the end */
+    list->references++;
+    activation->list = list;
+    if (DIAG_UNLIKELY(mask != 0))
+        capture(activation, frame, mask);
+    if (list->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
+        activation->hotspots = diag_hotspots_new(probe->code);
+    activation->start_monotonic_ns = activation->resumed_monotonic_ns =
+        diag_hit_clock_monotonic_ns();
+}
+
+static void fire_call(struct diag_action_list *list, diag_py_frame *frame) {
+    struct diag_call call;
+    uint64_t now_unix_ns = 0;
+
+    begin_call(&call, frame);
+    if (list->needs != 0 || (list->clocked_points & 1u << DIAG_POINT_CALL)) {
+        call.start_monotonic_ns = diag_hit_clock_monotonic_ns();
+        call.start_unix_ns = now_unix_ns = diag_hit_clock_unix_ns(call.start_monotonic_ns);
+    }
+    diag_action_list_fire(list, DIAG_POINT_CALL, 0, true, &call, now_unix_ns);
+}
+
+static void unref(struct diag_frame_probe *probe) {
+    if (--probe->references > 0)
+        return;
+    free(probe->observer.lines);
+    Py_DECREF(probe->code);
+    free(probe);
+}
+
+static void started(struct diag_observer *observer, diag_py_frame *frame) {
+    struct diag_frame_probe *probe = probe_of(observer);
+    struct diag_action_list *list = probe->list;
+
+    if (!diag_action_list_has(list, DIAG_POINT_CALL)) {
+        activate(probe, list, frame);
+        return;
+    }
+    list->references++;
+    probe->references++;
+    fire_call(list, frame);
+    if (probe->list == list && is_activation_needed(probe, list)) /* not altered meanwhile */
+        activate(probe, list, frame);
+    unref(probe);
+    diag_action_list_unref(list);
+}
+
+/* Fills in what the activation knows. */
+static void recall(struct diag_call *call, struct diag_activation *activation, uint64_t now_ns) {
+    call->start_monotonic_ns = activation->start_monotonic_ns;
+    call->start_unix_ns = diag_hit_clock_unix_ns(activation->start_monotonic_ns);
+    call->active_ns = activation->active_ns;
+    if (activation->resumed_monotonic_ns != 0)
+        call->active_ns += now_ns - activation->resumed_monotonic_ns;
+    call->hotspots = activation->hotspots;
+    call->captured_mask = activation->captured_mask;
+    call->captured = activation->captured;
+}
+
+static uint64_t read_end(const struct diag_action_list *list, struct diag_call *call) {
+    if (list->needs == 0 &&
+        (list->clocked_points & (1u << DIAG_POINT_RETURN | 1u << DIAG_POINT_END)) == 0)
+        return 0;
+    call->end_monotonic_ns = diag_hit_clock_monotonic_ns();
+    call->end_unix_ns = diag_hit_clock_unix_ns(call->end_monotonic_ns);
+    return call->end_unix_ns;
+}
+
+/* END before RETURN: the one looks into the frame, for the other it is over. */
+static void fire_end(struct diag_action_list *list, bool has_start, struct diag_call *call,
+                     PyObject *result, PyObject *exception, uint64_t now_unix_ns) {
+    if (exception != NULL) {
+        diag_action_list_fire_raised(list, has_start, call, exception, now_unix_ns);
+        return;
+    }
+    call->result = result;
+    if (diag_action_list_has(list, DIAG_POINT_END))
+        diag_action_list_fire(list, DIAG_POINT_END, 0, has_start, call, now_unix_ns);
+    if (diag_action_list_has(list, DIAG_POINT_RETURN))
+        diag_action_list_fire(list, DIAG_POINT_RETURN, 0, has_start, call, now_unix_ns);
+}
+
+static void finish(struct diag_frame_probe *probe, diag_py_frame *frame, PyObject *result,
+                   PyObject *exception) {
+    struct diag_action_list *list = probe->list;
+    struct diag_activation activation;
+    uint64_t now_unix_ns;
+    struct diag_call call;
+
+    begin_call(&call, frame);
+    if (diag_activation_take(&probe->activations, frame, &activation)) {
+        now_unix_ns = read_end(activation.list, &call);
+        if (activation.hotspots != NULL)
+            diag_hotspots_end(activation.hotspots, call.end_monotonic_ns);
+        recall(&call, &activation, call.end_monotonic_ns);
+        fire_end(activation.list, true, &call, result, exception, now_unix_ns);
+        diag_activation_done(&activation);
+        return;
+    }
+    list->references++;
+    now_unix_ns = read_end(list, &call);
+    fire_end(list, false, &call, result, exception, now_unix_ns);
+    diag_action_list_unref(list);
+}
+
+static void returned(struct diag_observer *observer, diag_py_frame *frame, PyObject *result) {
+    finish(probe_of(observer), frame, result, NULL);
+}
+
+static void raised(struct diag_observer *observer, diag_py_frame *frame, PyObject *exception) {
+    finish(probe_of(observer), frame, NULL, exception);
+}
+
+static void suspended(struct diag_observer *observer, diag_py_frame *frame) {
+    struct diag_activation *activation =
+        diag_activation_find(&probe_of(observer)->activations, frame);
+    uint64_t now_ns;
+
+    if (activation == NULL || activation->resumed_monotonic_ns == 0)
+        return;
+    now_ns = diag_hit_clock_monotonic_ns();
+    activation->active_ns += now_ns - activation->resumed_monotonic_ns;
+    activation->resumed_monotonic_ns = 0;
+    if (activation->hotspots != NULL)
+        diag_hotspots_pause(activation->hotspots, now_ns);
+}
+
+static void resumed(struct diag_observer *observer, diag_py_frame *frame) {
+    struct diag_activation *activation =
+        diag_activation_find(&probe_of(observer)->activations, frame);
+
+    if (activation == NULL)
+        return;
+    activation->resumed_monotonic_ns = diag_hit_clock_monotonic_ns();
+    if (activation->hotspots != NULL)
+        diag_hotspots_resume(activation->hotspots, activation->resumed_monotonic_ns);
+}
+
+static void fire_line(struct diag_action_list *list, diag_py_frame *frame, int line) {
+    struct diag_call call;
+    uint64_t now_unix_ns = 0;
+
+    begin_call(&call, frame);
+    call.start_monotonic_ns = call.end_monotonic_ns = call.active_ns = 0;
+    if (list->needs != 0 || (list->clocked_points & 1u << DIAG_POINT_LINE))
+        now_unix_ns = diag_hit_clock_unix_ns(diag_hit_clock_monotonic_ns());
+    call.start_unix_ns = call.end_unix_ns = now_unix_ns;
+    list->references++;
+    diag_action_list_fire(list, DIAG_POINT_LINE, line, true, &call, now_unix_ns);
+    diag_action_list_unref(list);
+}
+
+static bool is_fired_at(const struct diag_observer *observer, int line) {
+    for (size_t i = 0; i < observer->line_count; i++)
+        if (observer->lines[i] == line)
+            return true;
+    return false;
+}
+
+static void line_reached(struct diag_observer *observer, diag_py_frame *frame, int line) {
+    struct diag_frame_probe *probe = probe_of(observer);
+
+    if (observer->events & DIAG_OBSERVE_LINES) {
+        struct diag_activation *activation = diag_activation_find(&probe->activations, frame);
+
+        if (activation != NULL && activation->hotspots != NULL)
+            diag_hotspots_line(activation->hotspots, line, diag_hit_clock_monotonic_ns());
+    }
+    if (is_fired_at(observer, line))
+        fire_line(probe->list, frame, line);
+}
+
+/* What the observer has to ask for; false: out of memory. */
+static bool work_out_events(const struct diag_frame_probe *probe,
+                            const struct diag_action_list *list, struct diag_observer *out) {
+    bool is_generator = diag_py_is_generator(probe->code);
+
+    out->events = 0;
+    out->line_count = 0;
+    out->lines = calloc(list->count, sizeof *out->lines);
+    if (out->lines == NULL)
+        return false;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->actions[i]->point == DIAG_POINT_LINE && !is_fired_at(out, list->actions[i]->line))
+            out->lines[out->line_count++] = list->actions[i]->line;
+    for (size_t i = 1; i < out->line_count; i++) /* few: insertion sort */
+        for (size_t j = i; j > 0 && out->lines[j - 1] > out->lines[j]; j--) {
+            int line = out->lines[j];
+
+            out->lines[j] = out->lines[j - 1];
+            out->lines[j - 1] = line;
+        }
+    if (diag_action_list_has(list, DIAG_POINT_RETURN) || diag_action_list_has(list, DIAG_POINT_END))
+        out->events |= DIAG_OBSERVE_RETURN | DIAG_OBSERVE_RAISE;
+    if (diag_action_list_has(list, DIAG_POINT_CALL) ||
+        (out->events != 0 && is_activation_needed(probe, list)))
+        out->events |= DIAG_OBSERVE_START;
+    if (list->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
+        out->events |= DIAG_OBSERVE_LINES;
+    if (is_generator &&
+        (list->needs & (DIAG_EXPRESSION_NEEDS_ACTIVE | DIAG_EXPRESSION_NEEDS_HOTSPOTS)))
+        out->events |= DIAG_OBSERVE_SUSPEND;
+    return true;
+}
+
+enum diag_status diag_frame_probe_new(const struct diag_observer_backend *backend,
+                                      PyCodeObject *code, struct diag_frame_probe **out,
+                                      struct diag_error *err) {
+    struct diag_frame_probe *probe = calloc(1, sizeof *probe);
+
+    if (probe == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
+    probe->references = 1;
+    probe->observer.start = started;
+    probe->observer.returned = returned;
+    probe->observer.raised = raised;
+    probe->observer.suspended = suspended;
+    probe->observer.resumed = resumed;
+    probe->observer.line = line_reached;
+    probe->backend = backend;
+    probe->code = (PyCodeObject *)Py_NewRef((PyObject *)code);
+    probe->rebound = diag_code_rebound_arguments(code);
+    *out = probe;
+    return DIAG_OK;
+}
+
+/* Leaves the code alone. */
+static void empty(struct diag_frame_probe *probe) {
+    struct diag_action_list *list = probe->list;
+
+    if (list == NULL)
+        return;
+    probe->backend->detach(probe->code, &probe->observer);
+    probe->list = NULL;
+    diag_activation_table_done(&probe->activations);
+    diag_action_list_unref(list);
+}
+
+void diag_frame_probe_free(struct diag_frame_probe *probe) {
+    if (probe == NULL)
+        return;
+    empty(probe);
+    unref(probe);
+}
+
+/* Attaches, or tells the backend of another list of actions. */
+static enum diag_status set_list(struct diag_frame_probe *probe, struct diag_action_list *list,
+                                 struct diag_error *err) {
+    struct diag_action_list *old_list = probe->list;
+    struct diag_observer wanted, *observer = &probe->observer;
+    unsigned old_events = observer->events;
+    int *old_lines = observer->lines;
+    size_t old_line_count = observer->line_count;
+    enum diag_status status;
+
+    if (!work_out_events(probe, list, &wanted))
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
+    observer->events = wanted.events;
+    observer->lines = wanted.lines;
+    observer->line_count = wanted.line_count;
+    probe->list = list;
+    status = old_list == NULL ? probe->backend->attach(probe->code, observer, &probe->coverage, err)
+                              : probe->backend->update(probe->code, observer, err);
+    if (status != DIAG_OK) {
+        probe->list = old_list;
+        observer->events = old_events;
+        observer->lines = old_lines;
+        observer->line_count = old_line_count;
+        old_lines = wanted.lines;
+    }
+    free(old_lines);
+    return status;
+}
+
+enum diag_status diag_frame_probe_add(struct diag_frame_probe *probe, struct diag_action *action,
+                                      PyObject *function, struct diag_error *err) {
+    struct diag_action_list *old = probe->list, *list = diag_action_list_with(old, action);
+    enum diag_status status;
+
+    if (list == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
+    if (old == NULL) {
+        probe->observer.function = function;
+        probe->observer.references = CODE_REFERENCES;
+    }
+    status = set_list(probe, list, err);
+    diag_action_list_unref(status == DIAG_OK ? old : list);
+    return status;
+}
+
+void diag_frame_probe_remove(struct diag_frame_probe *probe, struct diag_action *action) {
+    struct diag_action_list *old = probe->list, *list;
+    struct diag_error error;
+
+    action->is_active = false;
+    if (old == NULL || !diag_action_list_contains(old, action))
+        return;
+    list = diag_action_list_without(old, action);
+    if (list != NULL) { /* if that fails, it stays in the list, and does not fire */
+        enum diag_status status = set_list(probe, list, &error);
+
+        diag_action_list_unref(status == DIAG_OK ? old : list);
+        return;
+    }
+    if (old->count == 1)
+        empty(probe);
+}
+
+PyCodeObject *diag_frame_probe_code(const struct diag_frame_probe *probe) {
+    return probe->code;
+}
+
+bool diag_frame_probe_is_empty(const struct diag_frame_probe *probe) {
+    return probe->list == NULL;
+}
+
+const struct diag_observer_coverage *
+diag_frame_probe_coverage(const struct diag_frame_probe *probe) {
+    return &probe->coverage;
+}
+
+uint64_t diag_frame_probe_reentrant(const struct diag_frame_probe *probe) {
+    return probe->observer.reentrant;
+}
