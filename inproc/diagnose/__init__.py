@@ -66,6 +66,7 @@ def status():
 
     connected (bool), socket (str), uid (str, 32 hexadecimal digits), error (str: why it is not
     connected, or empty), specs (list of dicts: id, revision, state, message, mechanism,
-    functions, hits, errors, dropped; see diagnose.v1.SpecStatus for their meaning).
+    excluded, functions, codes, pure, hits, errors, dropped, and skips, a dict of causes and counts;
+    see diagnose.v1.SpecStatus for their meaning).
     """
     return _extension().status()

@@ -11,10 +11,14 @@ class SpecStatus(TypedDict):
     state: str
     message: str
     mechanism: str
+    excluded: str
     functions: int
+    codes: int
+    pure: bool
     hits: int
     errors: int
     dropped: int
+    skips: dict[str, int]
 
 class Status(TypedDict):
     connected: bool

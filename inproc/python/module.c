@@ -127,6 +127,21 @@ static PyObject *native_disconnect(PyObject *module, PyObject *Py_UNUSED(ignored
     Py_RETURN_NONE;
 }
 
+/* Skips by cause; NULL with an exception. */
+static PyObject *skips_of(const struct diag_spec_status *status) {
+    PyObject *skips = PyDict_New();
+
+    for (int i = 0; skips != NULL && i < DIAG_SKIP_COUNT; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(status->skips[i]);
+
+        if (count == NULL ||
+            PyDict_SetItemString(skips, diag_skip_name((enum diag_skip)i), count) < 0)
+            Py_CLEAR(skips);
+        Py_XDECREF(count);
+    }
+    return skips;
+}
+
 /* Appends a status to the list `context`; leaves a Python exception set when it cannot. */
 static void append_status(void *context, const struct diag_spec_status *status) {
     PyObject *item;
@@ -134,11 +149,13 @@ static void append_status(void *context, const struct diag_spec_status *status) 
     if (PyErr_Occurred())
         return;
     item = Py_BuildValue(
-        "{s:s,s:K,s:s,s:s,s:s,s:I,s:K,s:K,s:K}", "id", status->spec_id, "revision",
+        "{s:s,s:K,s:s,s:s,s:s,s:s,s:I,s:I,s:O,s:K,s:K,s:K,s:N}", "id", status->spec_id, "revision",
         (unsigned long long)status->spec_revision, "state", diag_spec_state_name(status->state),
-        "message", status->message, "mechanism", status->mechanism, "functions",
-        (unsigned)status->functions, "hits", (unsigned long long)status->hits, "errors",
-        (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped);
+        "message", status->message, "mechanism", status->mechanism, "excluded", status->excluded,
+        "functions", (unsigned)status->functions, "codes", (unsigned)status->codes, "pure",
+        status->is_pure ? Py_True : Py_False, "hits", (unsigned long long)status->hits, "errors",
+        (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped, "skips",
+        skips_of(status));
     if (item == NULL)
         return;
     if (PyList_Append(context, item) < 0) {
