@@ -4,7 +4,7 @@ import time
 import unittest
 
 import samples
-from support import EngineTest, Repr, to_python
+from support import EngineTest, Repr, outside, to_python
 
 
 def as_list(call):
@@ -181,7 +181,7 @@ class ContextTest(EngineTest):
         ]
         for value, expected in cases:
             with self.subTest(value=value):
-                self.arm("samples.required", value)
+                self.arm("samples.required", outside(value))
                 with self.assertRaises(TypeError) as caught:
                     samples.required(1)
                 self.assertIn("missing 1 required positional argument: 'b'",
@@ -200,7 +200,7 @@ class ContextTest(EngineTest):
             return "other"
 
         exec("def recoded(a, b):\n    return 'first'", vars(samples))
-        self.arm("samples.recoded", "[a, b, result]")
+        self.arm("samples.recoded", outside("[a, b, result]"))
         samples.recoded.__code__ = other.__code__
         samples.recoded(1, 2)
         self.assertEqual(self.values(), [[2, 1, "other"]])

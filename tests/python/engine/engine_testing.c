@@ -191,15 +191,27 @@ static PyObject *tick(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *skips_of(const struct diag_spec_status *status) {
+    PyObject *skips = PyDict_New();
+
+    for (int i = 0; i < DIAG_SKIP_COUNT; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(status->skips[i]);
+
+        PyDict_SetItemString(skips, diag_skip_name((enum diag_skip)i), count);
+        Py_XDECREF(count);
+    }
+    return skips;
+}
+
 static void add_status(void *context, const struct diag_spec_status *status) {
     PyObject *dict = Py_BuildValue(
-        "{s:s,s:K,s:s,s:s,s:s,s:I,s:K,s:K,s:K}", "id", status->spec_id, "revision",
-        (unsigned long long)status->spec_revision, "state",
-        ((const char *const[]){"UNSPECIFIED", "PENDING", "ARMED", "FAILED", "EXPIRED", "REMOVED",
-                               "TRIPPED"})[status->state],
-        "message", status->message, "mechanism", status->mechanism, "functions",
-        (unsigned)status->functions, "hits", (unsigned long long)status->hits, "errors",
-        (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped);
+        "{s:s,s:K,s:s,s:s,s:s,s:s,s:I,s:I,s:O,s:K,s:K,s:K,s:N}", "id", status->spec_id, "revision",
+        (unsigned long long)status->spec_revision, "state", diag_spec_state_name(status->state),
+        "message", status->message, "mechanism", status->mechanism, "excluded", status->excluded,
+        "functions", (unsigned)status->functions, "codes", (unsigned)status->codes, "pure",
+        status->is_pure ? Py_True : Py_False, "hits", (unsigned long long)status->hits, "errors",
+        (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped, "skips",
+        skips_of(status));
 
     PyDict_SetItemString(context, status->spec_id, dict);
     Py_XDECREF(dict);

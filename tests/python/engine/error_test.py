@@ -59,7 +59,7 @@ class ErrorTest(EngineTest):
         self.apply({"target": "samples.plain", "type": "gauge"})
         self.assertEqual(self.state(), "FAILED")
         self.assertIn("instrument.type", self.status()["message"])
-        self.apply({"target": "samples.plain", "event": "end"})
+        self.apply({"target": "samples.plain", "event": "ends"})
         self.assertIn("instrument.event", self.status()["message"])
 
     def test_raising_expressions(self):
@@ -71,7 +71,7 @@ class ErrorTest(EngineTest):
                 self.assertEqual(samples.plain(1), 3)
                 self.assertGreater(engine_testing.status_changes(), changes)
                 self.assertEqual(samples.plain(1), 3)
-                error, *hits = self.events()
+                error, *hits = sorted(self.events(), key=lambda event: -event.kind)
                 self.assertEqual(error.kind, Event.KIND_ERROR)
                 self.assertTrue(error.error.startswith(message), error.error)
                 self.assertEqual([hit.value.int for hit in hits], [3, 3])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests of the engine share: an engine per test, and its events as Python values."""
 import os
+import sys
 import unittest
 
 import engine_testing
@@ -17,6 +18,23 @@ def _classes():
 
 
 Event, Aggregate = _classes()
+
+
+# Calls of plain functions are seen from inside, unless an expression names args or kwargs.
+IS_INSIDE = sys.version_info >= (3, 12)
+
+
+def outside(value):
+    """The same value, of calls that are seen from outside."""
+    return f"args is not None and ({value})"
+
+
+def monitored_events(code):
+    """What sys.monitoring is asked for of this code on behalf of probes."""
+    if not IS_INSIDE:
+        return 0
+    tools = [tool for tool in range(6) if sys.monitoring.get_tool(tool) == "diagnose"]
+    return sum(sys.monitoring.get_local_events(tool, code) for tool in tools)
 
 
 class Repr:
@@ -98,3 +116,4 @@ class EngineTest(unittest.TestCase):
     def assert_restored(self, *functions):
         for function in functions:
             self.assertIs(type(function), type(lambda: None))
+            self.assertEqual(monitored_events(function.__code__), 0)

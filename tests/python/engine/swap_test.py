@@ -17,9 +17,16 @@ import unittest
 
 import engine_testing
 import samples
-from support import EngineTest
+from support import EngineTest, outside
 
 WARM_UP = 100
+
+
+class SwapTest(EngineTest):
+    """All calls are seen from outside."""
+
+    def apply(self, *specs):
+        super().apply(*({**spec, "value": outside(spec.get("value", "result"))} for spec in specs))
 
 
 class Point:
@@ -266,7 +273,7 @@ def loop(way, p, count):
         way(p)
 
 
-class EveryWayTest(EngineTest):
+class EveryWayTest(SwapTest):
     def check_ways(self, ways, instance, event):
         owner = type(instance).__name__
         for name, way in ways:
@@ -397,7 +404,7 @@ def annotated(a: int, b: "str" = "x") -> float:
     return 1.0
 
 
-class IdentityTest(EngineTest):
+class IdentityTest(SwapTest):
     def views(self):
         return [
             isinstance(annotated, types.FunctionType),
@@ -469,7 +476,7 @@ def odd(n):
     return False if n == 0 else even(n - 1)
 
 
-class RecursionTest(EngineTest):
+class RecursionTest(SwapTest):
     def setUp(self):
         super().setUp()
         self.limit = sys.getrecursionlimit()
@@ -546,7 +553,7 @@ class RecursionTest(EngineTest):
         self.assertEqual(results, [20000] * 3)
 
 
-class StressTest(EngineTest):
+class StressTest(SwapTest):
     def test_attach_and_detach_under_load(self):
         def work(errors):
             point = Point(1)
@@ -597,7 +604,7 @@ class StressTest(EngineTest):
         self.assert_restored(Point.method, Point.__getitem__, recurse, samples.raiser)
 
 
-class LeakTest(EngineTest):
+class LeakTest(SwapTest):
     HITS = 10000
 
     def references(self, objects):
