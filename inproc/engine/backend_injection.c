@@ -104,10 +104,11 @@ static void replace_in_code(void *context, PyCodeObject *code) {
 static uint32_t replace(PyCodeObject *from, PyCodeObject *to, PyObject *function,
                         Py_ssize_t others) {
     struct replacement replacement = {from, to, 0};
+    bool is_only = diag_code_users_is_only(from, function, others);
 
-    if (diag_code_users_is_only(from, function, others)) {
+    if (function != NULL) /* a collection under way may hide it */
         replace_in_function(&replacement, function);
-    } else {
+    if (!is_only) {
         diag_code_users_each_function(replace_in_function, &replacement);
         diag_code_users_each_code(replace_in_code, &replacement);
     }
@@ -175,6 +176,23 @@ static enum diag_status update(PyCodeObject *code, struct diag_observer *observe
     return DIAG_OK;
 }
 
+/* A call of a generator function begins as a plain frame; RETURN_GENERATOR copies it into a
+ * generator that is as large as the code that the function has by then. If a collection has let
+ * us in between the two (cells are made first), the original must ask for as much room. */
+static void keep_room(const struct injection *injection) {
+    PyCodeObject *original = injection->link->original;
+    PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+
+    if (!diag_py_is_generator(original) || Py_REFCNT(injection->code) == 1)
+        return;
+    for (; thread != NULL; thread = PyThreadState_Next(thread))
+        for (const diag_py_frame *frame = diag_py_thread_frame(thread); frame != NULL;
+             frame = frame->previous)
+            if (frame->f_code == injection->code &&
+                _PyInterpreterFrame_LASTI(frame) < frame->f_code->_co_firsttraceable)
+                original->co_stacksize = injection->code->co_stacksize;
+}
+
 static void detach(PyCodeObject *code, struct diag_observer *observer) {
     struct injection **place = find(diag_injection_original(code)), *injection = *place;
 
@@ -183,6 +201,7 @@ static void detach(PyCodeObject *code, struct diag_observer *observer) {
     injection->link->observer = NULL;
     *place = injection->next;
     replace(injection->code, injection->link->original, observer->function, 1);
+    keep_room(injection);
     injection_free(injection);
 }
 

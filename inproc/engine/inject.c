@@ -51,7 +51,8 @@ static PyObject *make_constants(struct diag_inject_link *link,
 static PyCodeObject *make_code(struct diag_inject_link *link,
                                const struct diag_inject_output *output, PyObject *constants) {
     PyCodeObject *original = link->original;
-    int extra = link->observer->events & DIAG_OBSERVE_SUSPEND ? STACK_THROWN : STACK_PROBE;
+    /* the same for all versions: see keep_room in backend_injection.c */
+    int extra = diag_py_is_generator(original) ? STACK_THROWN : STACK_PROBE;
     struct _PyCodeConstructor constructor = {
         .filename = original->co_filename,
         .name = original->co_name,

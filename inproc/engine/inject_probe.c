@@ -19,6 +19,7 @@
 
 #if PY_VERSION_HEX < 0x030C0000
 
+#include <internal/pycore_pystate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +123,7 @@ static int hit(PyObject *self) {
         observer->reentrant++;
         return 1;
     }
-    thread = PyThreadState_GET();
+    thread = _PyThreadState_GET();
     call(observer, probe, diag_py_current_frame(thread));
     if (DIAG_UNLIKELY(thread->curexc_type != NULL))
         PyErr_Clear();

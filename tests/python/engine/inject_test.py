@@ -587,6 +587,36 @@ class BackendTest(unittest.TestCase):
         self.assertEqual(observer.kinds(), ["start"])
         self.assertIs(function.__code__, code)
 
+    def test_detach_before_the_generator_is_made(self):
+        """A collection while its cells are made: the generator must have room all the same."""
+        def generator(a):
+            b = [a]
+            yield (a, (b, (lambda: (a, b))))
+        code = generator.__code__
+        bare = code.co_stacksize
+        observer = Observer(generator)
+        self.assertGreater(generator.__code__.co_stacksize, bare)
+
+        class Finalized:
+            def __init__(self):
+                self.cycle = self
+
+            def __del__(self):
+                observer.detach()
+
+        threshold = gc.get_threshold()
+        self.addCleanup(gc.set_threshold, *threshold)
+        Finalized()
+        gc.set_threshold(1)
+        made = generator(1)
+        gc.set_threshold(*threshold)
+        self.assertIs(generator.__code__, code)
+        self.assertGreater(code.co_stacksize, bare, "it was detached in time")
+        self.assertEqual(next(made)[0], 1)
+        with self.assertRaises(KeyError):
+            made.throw(KeyError(1))
+        self.assertEqual(observer.take(), [])
+
     def test_exception_of_a_callback(self):
         def function(x):
             if not x:

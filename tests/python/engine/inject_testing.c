@@ -84,12 +84,13 @@ static PyObject *raise_error(const struct diag_error *error) {
 static void record(struct diag_observer *observer, diag_py_frame *frame, const char *kind,
                    PyObject *value) {
     struct recorder *recorder = (struct recorder *)observer;
-    int line = PyCode_Addr2Line(frame->f_code, _PyInterpreterFrame_LASTI(frame) * 2);
     PyObject *event;
+    int line;
 
     recorder->count++;
     if (recorder->events == NULL)
         return;
+    line = PyCode_Addr2Line(frame->f_code, _PyInterpreterFrame_LASTI(frame) * 2);
     diag_thread_state_get()->is_in_probe = true;
     event = Py_BuildValue("(siO)", kind, line, value == NULL ? Py_None : value);
     if (event != NULL && PyList_Append(recorder->events, event) < 0)
