@@ -84,6 +84,8 @@ static void arm(struct diag_spec_table *table, struct diag_spec_entry *entry, bo
 
     diag_target_resolve(entry->spec->target, diag_arming_point(entry->spec, &line), is_importing,
                         &target);
+    if (target.callable != NULL) /* not what stands in for it while it is probed */
+        Py_SETREF(target.callable, Py_NewRef(diag_backend_c_original(target.callable)));
     is_armed = target.outcome == DIAG_TARGET_FOUND &&
                ((entry->arming != NULL && diag_arming_is_for(entry->arming, &target)) ||
                 attach(table, entry, &target, &target.error) == DIAG_OK);
