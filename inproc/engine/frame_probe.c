@@ -15,8 +15,11 @@
 #include "inproc/engine/code_facts.h"
 #include "inproc/engine/hit_clock.h"
 
-/* To the code of a function that is attached to: the probe's and the caller's. */
-#define CODE_REFERENCES 2
+/* To the code of a function that is attached to: the probe's, the caller's, and those of the first
+ * action's expressions. */
+static Py_ssize_t code_references(const struct diag_action *action) {
+    return action->tags == NULL ? 3 : 4;
+}
 
 struct diag_frame_probe {
     struct diag_observer observer;
@@ -363,7 +366,7 @@ enum diag_status diag_frame_probe_add(struct diag_frame_probe *probe, struct dia
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
     if (old == NULL) {
         probe->observer.function = function;
-        probe->observer.references = CODE_REFERENCES;
+        probe->observer.references = code_references(action);
     }
     status = set_list(probe, list, err);
     diag_action_list_unref(status == DIAG_OK ? old : list);
