@@ -191,13 +191,12 @@ static __attribute__((noinline)) void aggregate(struct diag_action *action, PyOb
 }
 
 /* The instrument that is used most, without a Python object. */
-static void emit_elapsed(struct diag_action *action, const struct diag_call *call,
-                         uint64_t now_unix_ns) {
+static void emit_elapsed(struct diag_action *action, double elapsed_s, uint64_t now_unix_ns) {
     uint8_t event[DIAG_EVENT_PREFIX_MAX + DIAG_EVENT_SCALAR_MAX];
     struct diag_wire_writer writer = diag_wire_writer_make(event, sizeof event);
 
     begin(action, &writer, DIAG_EVENT_KIND_HIT, now_unix_ns);
-    diag_value_put_float(&writer, DIAG_EVENT_FIELD_VALUE, diag_call_elapsed_s(call));
+    diag_value_put_float(&writer, DIAG_EVENT_FIELD_VALUE, elapsed_s);
     action->hits++;
     emit(action, &writer, false);
 }
@@ -225,19 +224,6 @@ static PyObject *evaluate(struct diag_action *action, const struct diag_expressi
     return NULL;
 }
 
-/* Without a Python object; false: it is not that simple. */
-static bool fire_elapsed(struct diag_action *action, const struct diag_call *call,
-                         uint64_t now_unix_ns) {
-    if (action->aggregator != NULL)
-        count_added(action,
-                    diag_aggregator_put_number(action->aggregator, diag_call_elapsed_s(call)));
-    else if (action->sink->hit == NULL)
-        emit_elapsed(action, call, now_unix_ns);
-    else
-        return false;
-    return true;
-}
-
 static void deliver(struct diag_action *action, PyObject *value, PyObject *tags,
                     uint64_t now_unix_ns) {
     if (action->aggregator != NULL)
@@ -247,6 +233,25 @@ static void deliver(struct diag_action *action, PyObject *value, PyObject *tags,
     else if (action->is_active) {
         action->hits++;
         action->sink->hit(action->sink->context, action->spec_id, value, tags);
+    }
+}
+
+static void fire_elapsed(struct diag_action *action, const struct diag_call *call,
+                         uint64_t now_unix_ns) {
+    double elapsed_s = diag_call_elapsed_s(call);
+    PyObject *value;
+
+    if (action->aggregator != NULL) {
+        count_added(action, diag_aggregator_put_number(action->aggregator, elapsed_s));
+    } else if (action->sink->hit == NULL) {
+        emit_elapsed(action, elapsed_s, now_unix_ns);
+    } else {
+        value = PyFloat_FromDouble(elapsed_s);
+        if (value == NULL)
+            fail(action, FIELD_VALUE, now_unix_ns);
+        else
+            deliver(action, value, NULL, now_unix_ns);
+        Py_XDECREF(value);
     }
 }
 
@@ -280,8 +285,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
         action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);
         return;
     }
-    if (action->is_elapsed && fire_elapsed(action, call, now_unix_ns))
+    if (action->is_elapsed) {
+        fire_elapsed(action, call, now_unix_ns);
         return;
+    }
     value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);
     if (value == NULL)
         return;

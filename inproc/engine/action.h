@@ -53,6 +53,11 @@ static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {
     diag_action_unref(*action);
 }
 
+/* True if firing it runs no Python code, and cannot raise. */
+static inline bool diag_action_is_plain(const struct diag_action *action) {
+    return action->is_elapsed || action->constant != NULL;
+}
+
 /* Ends it with a state and a message (may be NULL), and tells the sink. */
 void diag_action_stop(struct diag_action *action, enum diag_spec_state state, const char *message);
 

@@ -28,6 +28,8 @@ static void append(struct diag_action_list *list, struct diag_action *action) {
     list->needs |= action->needs;
     if (action->is_clocked)
         list->clocked_points |= 1u << action->point;
+    if (!diag_action_is_plain(action))
+        list->guarded_points |= 1u << action->point;
     if (action->point == DIAG_POINT_RETURN)
         list->arguments |= action->arguments;
 }
@@ -62,9 +64,7 @@ bool diag_action_list_contains(const struct diag_action_list *list,
     return false;
 }
 
-void diag_action_list_unref(struct diag_action_list *list) {
-    if (list == NULL || --list->references > 0)
-        return;
+void diag_action_list_free(struct diag_action_list *list) {
     for (size_t i = 0; i < list->count; i++)
         diag_action_unref(list->actions[i]);
     free(list);
@@ -74,16 +74,8 @@ static bool is_due(const struct diag_action *action, enum diag_point point, int 
     return action->point == point && (point != DIAG_POINT_LINE || action->line == line);
 }
 
-void diag_action_list_fire(struct diag_action_list *list, enum diag_point point, int line,
-                           bool has_start, const struct diag_call *call, uint64_t now_unix_ns) {
-    PyThreadState *thread = diag_py_thread();
-    struct diag_thread_state *state = &diag_thread_state;
-    bool is_traced = diag_py_is_traced(thread);
-
-    state->is_in_probe = true;
-    diag_py_credit_recursion(thread, RECURSION_CREDIT);
-    if (is_traced)
-        PyThreadState_EnterTracing(thread);
+static inline void fire_due(struct diag_action_list *list, enum diag_point point, int line,
+                            bool has_start, const struct diag_call *call, uint64_t now_unix_ns) {
     for (size_t i = 0; i < list->count; i++) {
         struct diag_action *action = list->actions[i];
 
@@ -94,6 +86,25 @@ void diag_action_list_fire(struct diag_action_list *list, enum diag_point point,
         else
             action->skips[DIAG_SKIP_IN_FLIGHT]++;
     }
+}
+
+void diag_action_list_fire(struct diag_action_list *list, enum diag_point point, int line,
+                           bool has_start, const struct diag_call *call, uint64_t now_unix_ns) {
+    struct diag_thread_state *state = &diag_thread_state;
+    PyThreadState *thread;
+    bool is_traced;
+
+    if ((list->guarded_points & 1u << point) == 0) {
+        fire_due(list, point, line, has_start, call, now_unix_ns);
+        return;
+    }
+    thread = diag_py_thread();
+    is_traced = diag_py_is_traced(thread);
+    state->is_in_probe = true;
+    diag_py_credit_recursion(thread, RECURSION_CREDIT);
+    if (is_traced)
+        PyThreadState_EnterTracing(thread);
+    fire_due(list, point, line, has_start, call, now_unix_ns);
     if (is_traced)
         PyThreadState_LeaveTracing(thread);
     diag_py_credit_recursion(thread, -RECURSION_CREDIT);

@@ -15,6 +15,7 @@ struct diag_action_list {
     unsigned points;         /* 1 << enum diag_point */
     unsigned needs;          /* DIAG_EXPRESSION_NEEDS_* of all */
     unsigned clocked_points; /* those whose hits tell when they were */
+    unsigned guarded_points; /* those with an action that may run Python code */
     uint64_t arguments;      /* that RETURN actions may read */
     struct diag_action *actions[];
 };
@@ -32,7 +33,13 @@ struct diag_action_list *diag_action_list_without(const struct diag_action_list 
                                                   const struct diag_action *action);
 bool diag_action_list_contains(const struct diag_action_list *list,
                                const struct diag_action *action);
-void diag_action_list_unref(struct diag_action_list *list); /* NULL is fine */
+void diag_action_list_free(struct diag_action_list *list);
+
+/* NULL is fine. */
+static inline void diag_action_list_unref(struct diag_action_list *list) {
+    if (list != NULL && --list->references == 0)
+        diag_action_list_free(list);
+}
 
 /* Fires the actions of `point`; of LINE, those of `line`; of RETURN and END without `has_start`,
  * only those that need not know when the call began. No exception is set before or after; the

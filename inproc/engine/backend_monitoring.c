@@ -66,7 +66,7 @@ static size_t slot_of(const void *code) {
            (monitoring.capacity - 1);
 }
 
-static struct entry *find(const void *code) {
+static inline struct entry *find(const void *code) {
     if (monitoring.count == 0)
         return NULL;
     for (size_t i = slot_of(code);; i = (i + 1) & (monitoring.capacity - 1)) {
@@ -210,17 +210,19 @@ static bool is_wanted(const struct diag_observer *observer, int line) {
 
 static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
     struct entry *entry = find(args[0]);
-    int line = (int)PyLong_AsLong(args[1]);
+    long line;
 
     (void)self;
     (void)nargsf;
     (void)kwnames;
-    if (entry == NULL || !is_wanted(entry->observer, line))
+    if (DIAG_UNLIKELY(!diag_py_small_int(args[1], &line)))
+        line = PyLong_AsLong(args[1]);
+    if (entry == NULL || !is_wanted(entry->observer, (int)line))
         return Py_NewRef(monitoring.disable);
     if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe))
         entry->observer->reentrant++;
     else
-        entry->observer->line(entry->observer, frame(), line);
+        entry->observer->line(entry->observer, frame(), (int)line);
     Py_RETURN_NONE;
 }
 

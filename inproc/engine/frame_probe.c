@@ -52,7 +52,7 @@ static uint64_t captured_arguments(const struct diag_frame_probe *probe,
                                    const struct diag_action_list *list) {
     uint64_t mask = probe->rebound & list->arguments & ~(UINT64_C(1) << 63);
 
-    while (__builtin_popcountll(mask) > DIAG_CAPTURED_MAX)
+    while (DIAG_UNLIKELY(mask != 0) && __builtin_popcountll(mask) > DIAG_CAPTURED_MAX)
         mask &= mask - 1;
     return mask;
 }
@@ -251,7 +251,7 @@ static void line_reached(struct diag_observer *observer, diag_py_frame *frame, i
         if (activation != NULL && activation->hotspots != NULL)
             diag_hotspots_line(activation->hotspots, line, diag_hit_clock_monotonic_ns());
     }
-    if (is_fired_at(observer, line))
+    if ((observer->events & DIAG_OBSERVE_LINES) == 0 || is_fired_at(observer, line))
         fire_line(probe->list, frame, line);
 }
 
