@@ -52,7 +52,7 @@ static void note_warnings(struct diag_action *action) {
 }
 
 enum diag_status diag_action_new(const struct diag_spec *spec, int line,
-                                 const struct diag_scope *scope, PyObject *self,
+                                 const struct diag_scope *scope, PyObject *function, PyObject *self,
                                  const struct diag_engine_sink *sink, struct diag_runtime *runtime,
                                  struct diag_action **out, struct diag_error *err) {
     DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = calloc(1, sizeof *action);
@@ -67,6 +67,7 @@ enum diag_status diag_action_new(const struct diag_spec *spec, int line,
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
     action->point = scope->point;
     action->line = line;
+    action->function = Py_XNewRef(function);
     action->self = Py_XNewRef(self);
     action->expires_unix_ns = spec->expires_unix_ns;
     action->prefix_size = diag_event_prefix(action->prefix, spec->id, spec->revision);
@@ -94,6 +95,7 @@ void diag_action_unref(struct diag_action *action) {
     diag_expression_free(action->value);
     diag_expression_free(action->tags);
     diag_aggregator_free(action->aggregator);
+    Py_XDECREF(action->function);
     Py_XDECREF(action->self);
     free(action->spec_id);
     free(action);
@@ -255,15 +257,20 @@ static void fire_elapsed(struct diag_action *action, const struct diag_call *cal
     }
 }
 
-/* True if the call is one of the instance that the action is for. */
-static bool is_of_self(struct diag_action *action, const struct diag_call *call) {
-    PyObject *first = call->self != NULL ? Py_NewRef(call->self) : diag_call_argument(call, 0);
-    bool is_same = first == action->self;
+/* True if the call is one of the function and the instance that the action is for. */
+static bool is_meant(const struct diag_action *action, const struct diag_call *call) {
+    PyObject *first;
+    bool is_same;
 
+    if (action->function != NULL && call->frame != NULL &&
+        diag_py_frame_function(call->frame) != action->function)
+        return false;
+    if (action->self == NULL)
+        return true;
+    first = call->self != NULL ? Py_NewRef(call->self) : diag_call_argument(call, 0);
+    is_same = first == action->self;
     PyErr_Clear();
     Py_XDECREF(first);
-    if (!is_same)
-        action->skips[DIAG_SKIP_FILTERED]++;
     return is_same;
 }
 
@@ -278,8 +285,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
         diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
         return;
     }
-    if (DIAG_UNLIKELY(action->self != NULL) && !is_of_self(action, call))
+    if (!is_meant(action, call)) {
+        action->skips[DIAG_SKIP_FILTERED]++;
         return;
+    }
     if (action->constant != NULL) {
         action->hits++;
         action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);

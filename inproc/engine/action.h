@@ -18,6 +18,7 @@ struct diag_action {
     char *spec_id;
     enum diag_point point;
     int line;           /* LINE: which */
+    PyObject *function; /* fires only in frames of this one; NULL: in all that share the code */
     PyObject *self;     /* fires only if this is the first argument; NULL: always */
     unsigned needs;     /* DIAG_EXPRESSION_NEEDS_* */
     uint64_t arguments; /* those that may be read: diag_expression_arguments */
@@ -40,13 +41,12 @@ struct diag_action {
     uint64_t skips[DIAG_SKIP_COUNT];
 };
 
-/* Compiles the instrument of `spec` for the calls of `scope`. `self`: see above. The caller owns
- * *out, which has one reference. */
-DIAG_MUST_CHECK enum diag_status diag_action_new(const struct diag_spec *spec, int line,
-                                                 const struct diag_scope *scope, PyObject *self,
-                                                 const struct diag_engine_sink *sink,
-                                                 struct diag_runtime *runtime,
-                                                 struct diag_action **out, struct diag_error *err);
+/* Compiles the instrument of `spec` for the calls of `scope`. `function`, `self`: see above. The
+ * caller owns *out, which has one reference. */
+DIAG_MUST_CHECK enum diag_status
+diag_action_new(const struct diag_spec *spec, int line, const struct diag_scope *scope,
+                PyObject *function, PyObject *self, const struct diag_engine_sink *sink,
+                struct diag_runtime *runtime, struct diag_action **out, struct diag_error *err);
 struct diag_action *diag_action_ref(struct diag_action *action);
 void diag_action_unref(struct diag_action *action); /* NULL is fine */
 static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {

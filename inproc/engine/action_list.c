@@ -26,12 +26,17 @@ static void append(struct diag_action_list *list, struct diag_action *action) {
     list->actions[list->count++] = diag_action_ref(action);
     list->points |= 1u << action->point;
     list->needs |= action->needs;
+    if ((action->needs & NEEDS_START) &&
+        (action->point == DIAG_POINT_RETURN || action->point == DIAG_POINT_END))
+        list->needs_start = true;
     if (action->is_clocked)
         list->clocked_points |= 1u << action->point;
     if (!diag_action_is_plain(action))
         list->guarded_points |= 1u << action->point;
     if (action->point == DIAG_POINT_RETURN)
         list->arguments |= action->arguments;
+    if (action->self != NULL && action->point != DIAG_POINT_CALL)
+        list->arguments |= 1;
 }
 
 struct diag_action_list *diag_action_list_with(const struct diag_action_list *old,

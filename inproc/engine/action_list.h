@@ -14,9 +14,10 @@ struct diag_action_list {
     size_t count;
     unsigned points;         /* 1 << enum diag_point */
     unsigned needs;          /* DIAG_EXPRESSION_NEEDS_* of all */
+    bool needs_start;        /* somebody must know at the end how it began */
     unsigned clocked_points; /* those whose hits tell when they were */
     unsigned guarded_points; /* those with an action that may run Python code */
-    uint64_t arguments;      /* that RETURN actions may read */
+    uint64_t arguments;      /* that must be known as they were at the start */
     struct diag_action *actions[];
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/engine/activation.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,20 +76,14 @@ static void erase(struct diag_activation_table *table, struct diag_activation *a
     table->count--;
 }
 
-/* What is left of a frame that vanished without a word. */
-static void forget(struct diag_activation_table *table, const diag_py_frame *frame) {
-    struct diag_activation left;
-
-    if (diag_activation_take(table, frame, &left))
-        diag_activation_done(&left);
-}
-
 struct diag_activation *diag_activation_add(struct diag_activation_table *table,
-                                            const diag_py_frame *frame) {
+                                            const diag_py_frame *frame,
+                                            struct diag_activation *left) {
     struct diag_activation *activation = &table->first;
 
+    left->frame = NULL;
     if (DIAG_UNLIKELY(table->first.frame != NULL || table->count > 0)) {
-        forget(table, frame);
+        diag_activation_take(table, frame, left);
         if (table->first.frame != NULL) {
             if (!make_room(table))
                 return NULL;
@@ -105,19 +98,13 @@ struct diag_activation *diag_activation_add(struct diag_activation_table *table,
     return activation;
 }
 
-static void move(struct diag_activation *to, const struct diag_activation *from) {
-    memcpy(to, from, offsetof(struct diag_activation, captured));
-    if (DIAG_UNLIKELY(from->captured_mask != 0))
-        memcpy(to->captured, from->captured, sizeof to->captured);
-}
-
 bool diag_activation_take(struct diag_activation_table *table, const diag_py_frame *frame,
                           struct diag_activation *out) {
     struct diag_activation *activation = diag_activation_find(table, frame);
 
     if (activation == NULL)
         return false;
-    move(out, activation);
+    *out = *activation;
     if (activation == &table->first)
         activation->frame = NULL;
     else
@@ -126,8 +113,11 @@ bool diag_activation_take(struct diag_activation_table *table, const diag_py_fra
 }
 
 void diag_activation_done(struct diag_activation *activation) {
-    for (int i = 0; i < __builtin_popcountll(activation->captured_mask); i++)
-        Py_XDECREF(activation->captured[i]);
+    if (activation->captured_mask != 0) {
+        for (int i = 0; i < __builtin_popcountll(activation->captured_mask); i++)
+            Py_XDECREF(activation->captured[i]);
+        free(activation->captured);
+    }
     diag_hotspots_free(activation->hotspots);
     diag_action_list_unref(activation->list);
 }

@@ -15,10 +15,6 @@
 #include "inproc/engine/action_list.h"
 #include "inproc/engine/hotspots.h"
 
-#define DIAG_CAPTURED_MAX                                                                          \
-    8 /* arguments that are rebound and read; further ones are not captured                        \
-       */
-
 struct diag_activation {
     const diag_py_frame *frame;    /* NULL: free */
     struct diag_action_list *list; /* a reference: the actions that the call began with */
@@ -26,8 +22,8 @@ struct diag_activation {
     uint64_t resumed_monotonic_ns; /* 0: suspended */
     uint64_t active_ns;            /* until it was suspended last */
     struct diag_hotspots *hotspots;
-    uint64_t captured_mask;
-    PyObject *captured[DIAG_CAPTURED_MAX];
+    uint64_t captured_mask; /* see diag_call */
+    PyObject **captured;    /* allocated; one for each bit */
 };
 
 /* One call at a time is the rule: its activation has a place of its own. */
@@ -38,10 +34,12 @@ struct diag_activation_table {
     size_t count;                    /* of entries */
 };
 
-/* A fresh one for `frame`, in the place of any that is left there. Valid until the next call of
- * this function or of diag_activation_take. NULL: out of memory. */
+/* A fresh one for `frame`; what was left there goes to *left (its `frame` is NULL if there was
+ * nothing), for the caller to free. Valid until the next call of this function or of
+ * diag_activation_take. NULL: out of memory. */
 struct diag_activation *diag_activation_add(struct diag_activation_table *table,
-                                            const diag_py_frame *frame);
+                                            const diag_py_frame *frame,
+                                            struct diag_activation *left);
 
 /* NULL: none. */
 struct diag_activation *diag_activation_find(struct diag_activation_table *table,

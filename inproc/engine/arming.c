@@ -220,9 +220,10 @@ static bool is_seen_inside(enum diag_point point, PyCodeObject *code, unsigned n
 
 static enum diag_status compile(const struct diag_arming_context *context,
                                 const struct diag_spec *spec, const struct diag_scope *scope,
-                                int line, PyObject *self, struct diag_action **out,
-                                struct diag_error *err) {
-    return diag_action_new(spec, line, scope, self, context->sink, context->runtime, out, err);
+                                int line, PyObject *function, PyObject *self,
+                                struct diag_action **out, struct diag_error *err) {
+    return diag_action_new(spec, line, scope, function, self, context->sink, context->runtime, out,
+                           err);
 }
 
 static void set_function(struct diag_scope *scope, PyObject *function) {
@@ -241,14 +242,14 @@ static enum diag_status arm_function(struct diag_arming *arming,
     enum diag_status status;
 
     set_function(&scope, function);
-    status = compile(context, spec, &scope, line, target->self, &action, err);
+    status = compile(context, spec, &scope, line, function, target->self, &action, err);
     if (status == DIAG_OK && !is_inside && is_seen_inside(point, scope.code, action->needs)) {
         if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
             function = target->written;
         diag_action_unref(DIAG_TAKE_PTR(action));
         scope.is_inside = true;
         set_function(&scope, function);
-        status = compile(context, spec, &scope, line, target->self, &action, err);
+        status = compile(context, spec, &scope, line, function, target->self, &action, err);
     }
     if (status != DIAG_OK)
         return status;
@@ -275,7 +276,7 @@ static enum diag_status arm_codes(struct diag_arming *arming,
         struct diag_action *action = NULL;
 
         note_code(arming, target->codes[i]);
-        status = compile(context, spec, &scope, line, target->self, &action, err);
+        status = compile(context, spec, &scope, line, NULL, target->self, &action, err);
         if (status == DIAG_OK)
             status = attach_code(arming, context->probes, target->codes[i], NULL, action, err);
     }
@@ -297,12 +298,14 @@ static enum diag_status arm_callable(struct diag_arming *arming,
     names = diag_c_signature(target->callable,
                              callable.kind == DIAG_C_KIND_DEFINITION && !callable.is_self_hidden);
     scope.names = names;
-    status = compile(context, spec, &scope, 0, target->self, &action, err);
+    status = compile(context, spec, &scope, 0, NULL, target->self, &action, err);
     Py_XDECREF(names);
     if (status != DIAG_OK)
         return status;
     if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS) {
         diag_action_unref(action);
+        if (target->written != NULL) /* has lines */
+            return arm_function(arming, context, spec, target, point, 0, err);
         return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
                               "target: is implemented in C: it has no lines for hotspots");
     }
@@ -401,10 +404,10 @@ static void add_excluded(struct diag_spec_status *status, const char *reason) {
              reason);
 }
 
+#define CLOSED_SILENTLY "generators that are closed while they are suspended (gh-140373)"
 #define NEVER_BEGUN "calls that never begin since their arguments do not fit"
 
-static void add_coverage(const struct attachment *attachment, bool has_function,
-                         struct diag_spec_status *status) {
+static void add_coverage(const struct attachment *attachment, struct diag_spec_status *status) {
     enum diag_point point = attachment->action->point;
     const char *mechanism;
 
@@ -420,13 +423,16 @@ static void add_coverage(const struct attachment *attachment, bool has_function,
             diag_frame_probe_coverage(attachment->frame_probe);
 
         mechanism = observer_backend->name;
-        /* where nobody counts there is at least the one that was named */
-        status->functions += coverage->functions > 0 ? coverage->functions : has_function;
+        /* others that share the code are not meant */
+        status->functions += attachment->action->function != NULL ? 1 : coverage->functions;
         status->codes++;
         status->skips[DIAG_SKIP_REENTRANT] += diag_frame_probe_reentrant(attachment->frame_probe);
         add_excluded(status, coverage->excluded);
         if (point == DIAG_POINT_CALL || point == DIAG_POINT_RETURN)
             add_excluded(status, NEVER_BEGUN);
+        if (point != DIAG_POINT_CALL && point != DIAG_POINT_LINE &&
+            diag_py_closes_silently(diag_frame_probe_code(attachment->frame_probe)))
+            add_excluded(status, CLOSED_SILENTLY);
     }
     snprintf(status->mechanism, sizeof status->mechanism, "%s", mechanism);
 }
@@ -444,6 +450,6 @@ void diag_arming_status(const struct diag_arming *arming, struct diag_spec_statu
     status->is_pure = true;
     for (size_t i = 0; i < arming->attachment_count; i++) {
         add_counts(arming->attachments[i].action, status);
-        add_coverage(&arming->attachments[i], arming->function != NULL, status);
+        add_coverage(&arming->attachments[i], status);
     }
 }

@@ -2,8 +2,9 @@
 /* How it works: sys.monitoring (PEP 669) calls one callback per event of a tool. Ours are instances
  * of a type with a vectorcall of its own, which saves what a built-in function's call costs; they
  * find the observer by the code object. Events are local to the code objects observed, but for
- * PY_UNWIND, which before 3.15 exists for the whole interpreter only: it is on as long as somebody
- * wants to know of exceptions, and costs each frame that an exception leaves a few nanoseconds.
+ * PY_UNWIND and PY_THROW, which before 3.15 exist for the whole interpreter only: they are on as
+ * long as somebody wants to know of exceptions, or of suspended frames, and cost each frame that an
+ * exception leaves or is thrown into a few nanoseconds.
  *
  * A LINE event that nobody wants answers DISABLE, and costs nothing from then on, until other lines
  * are asked for: setting the code's events to none and back arms all of them again. On 3.13 LINE
@@ -41,19 +42,22 @@ enum event {
     EVENT_YIELD,
     EVENT_RESUME,
     EVENT_LINE,
+    EVENT_THROW,
     EVENT_COUNT,
 };
 
 static const char *const event_names[EVENT_COUNT] = {
-    "PY_START", "PY_RETURN", "PY_UNWIND", "PY_YIELD", "PY_RESUME", "LINE",
+    "PY_START", "PY_RETURN", "PY_UNWIND", "PY_YIELD", "PY_RESUME", "LINE", "PY_THROW",
 };
 
 static struct {
     struct entry *entries; /* open addressing, linear probing, at most half full */
     size_t capacity;       /* a power of two, or 0 */
     size_t count;
-    size_t raise_count; /* observers that want DIAG_OBSERVE_RAISE */
-    int tool;           /* -1: none */
+    size_t raise_count;   /* observers that want DIAG_OBSERVE_RAISE */
+    size_t suspend_count; /* and DIAG_OBSERVE_SUSPEND */
+    long global_events;   /* that are on */
+    int tool;             /* -1: none */
     long masks[EVENT_COUNT];
     PyObject *module;  /* sys.monitoring; NULL: nothing of this is ready */
     PyObject *disable; /* sys.monitoring.DISABLE */
@@ -199,6 +203,18 @@ static PyObject *on_resume(PyObject *self, PyObject *const *args, size_t nargsf,
     Py_RETURN_NONE;
 }
 
+/* An exception is thrown into a suspended frame, which goes on. */
+static PyObject *on_throw(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+    struct diag_observer *observer = observer_of(args[0]);
+
+    (void)self;
+    (void)nargsf;
+    (void)kwnames;
+    if (observer != NULL && (observer->events & DIAG_OBSERVE_SUSPEND))
+        observer->resumed(observer, frame());
+    Py_RETURN_NONE;
+}
+
 static bool is_wanted(const struct diag_observer *observer, int line) {
     if (observer->events & DIAG_OBSERVE_LINES)
         return true;
@@ -227,7 +243,7 @@ static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, P
 }
 
 static const vectorcallfunc handlers[EVENT_COUNT] = {
-    on_start, on_return, on_unwind, on_yield, on_resume, on_line,
+    on_start, on_return, on_unwind, on_yield, on_resume, on_line, on_throw,
 };
 
 /* clang-format off: PyObject_HEAD brings its own semicolon */
@@ -391,17 +407,29 @@ static long events_of(PyCodeObject *code, const struct diag_observer *observer) 
     return events;
 }
 
-static int count_raise(int change) {
-    bool was_on = monitoring.raise_count > 0;
+static int set_global_events(void) {
+    long events = (monitoring.raise_count > 0 ? monitoring.masks[EVENT_UNWIND] : 0) |
+                  (monitoring.suspend_count > 0 ? monitoring.masks[EVENT_THROW] : 0);
 
-    monitoring.raise_count = (size_t)((ptrdiff_t)monitoring.raise_count + change);
-    if (was_on == (monitoring.raise_count > 0))
+    if (events == monitoring.global_events)
         return 0;
-    if (call("set_events", "(il)", monitoring.tool, was_on ? 0L : monitoring.masks[EVENT_UNWIND]) ==
-        0)
-        return 0;
-    monitoring.raise_count = (size_t)((ptrdiff_t)monitoring.raise_count - change);
-    return -1;
+    if (call("set_events", "(il)", monitoring.tool, events) < 0)
+        return -1;
+    monitoring.global_events = events;
+    return 0;
+}
+
+/* Counts the observer in or out of the events that exist for the whole interpreter only. */
+static int count_global(struct diag_observer *observer, unsigned events) {
+    unsigned counted = observer->counted;
+
+    events &= DIAG_OBSERVE_RAISE | DIAG_OBSERVE_SUSPEND;
+    monitoring.raise_count += !!(events & DIAG_OBSERVE_RAISE);
+    monitoring.raise_count -= !!(counted & DIAG_OBSERVE_RAISE);
+    monitoring.suspend_count += !!(events & DIAG_OBSERVE_SUSPEND);
+    monitoring.suspend_count -= !!(counted & DIAG_OBSERVE_SUSPEND);
+    observer->counted = events;
+    return set_global_events();
 }
 
 static enum diag_status fail(struct diag_error *err) {
@@ -425,20 +453,16 @@ static void forget(struct entry *entry) {
 }
 
 static int start_events(PyCodeObject *code, struct diag_observer *observer) {
-    if (observer->events & DIAG_OBSERVE_RAISE) {
-        if (count_raise(1) < 0)
-            return -1;
-        observer->raise_is_counted = true;
-    }
+    if (count_global(observer, observer->events) < 0)
+        return -1;
     return set_events(code, events_of(code, observer));
 }
 
 static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
     if (set_events(code, 0) < 0)
         PyErr_Clear();
-    if (observer->raise_is_counted && count_raise(-1) < 0)
+    if (count_global(observer, 0) < 0)
         PyErr_Clear();
-    observer->raise_is_counted = false;
 }
 
 static enum diag_status attach(PyCodeObject *code, struct diag_observer *observer,
@@ -455,7 +479,7 @@ static enum diag_status attach(PyCodeObject *code, struct diag_observer *observe
     }
     Py_INCREF(code);
     insert(entry);
-    observer->raise_is_counted = false;
+    observer->counted = 0;
     if (start_events(code, observer) < 0) {
         enum diag_status status = fail(err);
 
@@ -469,21 +493,9 @@ static enum diag_status attach(PyCodeObject *code, struct diag_observer *observe
 
 static enum diag_status update(PyCodeObject *code, struct diag_observer *observer,
                                struct diag_error *err) {
-    bool wants_raise = observer->events & DIAG_OBSERVE_RAISE;
-
-    if (wants_raise && !observer->raise_is_counted) {
-        if (count_raise(1) < 0)
-            return fail(err);
-        observer->raise_is_counted = true;
-    }
-    if (set_events(code, 0) < 0 || set_events(code, events_of(code, observer)) < 0)
+    if (count_global(observer, observer->events) < 0 || set_events(code, 0) < 0 ||
+        set_events(code, events_of(code, observer)) < 0)
         return fail(err);
-    if (!wants_raise && observer->raise_is_counted) {
-        if (count_raise(-1) < 0)
-            PyErr_Clear();
-        else
-            observer->raise_is_counted = false;
-    }
     return DIAG_OK;
 }
 

@@ -115,14 +115,27 @@ static PyObject *names_of_code(PyObject *function) {
     return names;
 }
 
+/* The function that a wrapper in C (functools.lru_cache) says that it wraps; NULL: none. */
+static PyObject *wrapped_function(PyObject *callable) {
+    PyObject *name = PyUnicode_InternFromString("__wrapped__"), *wrapped;
+
+    if (name == NULL)
+        return NULL;
+    wrapped = diag_py_instance_item(callable, name);
+    Py_DECREF(name);
+    return wrapped != NULL && diag_py_is_function(wrapped) ? wrapped : NULL;
+}
+
 PyObject *diag_c_signature(PyObject *callable, bool has_self) {
     PyMethodDef *definition = diag_c_definition(callable);
-    PyObject *names = NULL;
+    PyObject *names = NULL, *wrapped;
 
     if (diag_c_is_cython(callable))
         names = names_of_code(callable);
     else if (definition != NULL)
         names = names_of_documentation(definition, has_self);
+    else if ((wrapped = wrapped_function(callable)) != NULL)
+        names = names_of_code(wrapped);
     if (names == NULL)
         PyErr_Clear();
     return names;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* c_signature - what the arguments of a callable that is implemented in C are called: read from the
- * signature that its documentation begins with (__text_signature__), or of a Cython function from
- * its code object.
+ * signature that its documentation begins with (__text_signature__), of a Cython function from
+ * its code object, or of a wrapper (functools.lru_cache) from the function that it wraps.
  *
  * Threading: the GIL. Runs no code of the program. */
 #ifndef DIAG_INPROC_ENGINE_C_SIGNATURE_H

@@ -17,6 +17,8 @@ static uint64_t shared_arguments(PyCodeObject *code) {
     for (int i = 0; i < diag_py_argument_count(code); i++)
         if (diag_py_is_cell(code, i))
             mask |= bit_of(code, i);
+    if (code->co_flags & CO_VARKEYWORDS)
+        mask |= bit_of(code, diag_py_argument_count(code) - 1);
     return mask;
 }
 

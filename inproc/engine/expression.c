@@ -88,6 +88,20 @@ static bool is_inside_point(enum diag_point point) {
 }
 
 /* What a hit has to bring along. */
+/* What is hard to note down at the start: the function may take items out of its **kwargs, and the
+ * arguments that share the last bit cannot be told apart. */
+static bool reads_what_alters(const struct diag_expression *expression) {
+    PyCodeObject *code = expression->target;
+    int last = code == NULL ? -1 : diag_py_argument_count(code) - 1;
+
+    if (code == NULL)
+        return false;
+    if (last >= ARGUMENT_BITS - 1 && (expression->arguments >> (ARGUMENT_BITS - 1)))
+        return true;
+    return (code->co_flags & CO_VARKEYWORDS) &&
+           (expression->names.unforeseen != NULL || (expression->arguments >> last & 1));
+}
+
 static void sum_up(struct diag_expression *expression) {
     bool reads_all = expression->names.unforeseen != NULL || expression->form == FORM_NAMESPACE;
 
@@ -113,6 +127,8 @@ static void sum_up(struct diag_expression *expression) {
             expression->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
         expression->arguments = UINT64_MAX;
     }
+    if (expression->point == DIAG_POINT_RETURN && reads_what_alters(expression))
+        expression->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
     if (is_inside_point(expression->point)) {
         expression->needs &= ~(unsigned)DIAG_EXPRESSION_NEEDS_GIVEN;
         expression->arguments = 0;

@@ -50,39 +50,45 @@ static void begin_call(struct diag_call *call, diag_py_frame *frame) {
 
 static uint64_t captured_arguments(const struct diag_frame_probe *probe,
                                    const struct diag_action_list *list) {
-    uint64_t mask = probe->rebound & list->arguments & ~(UINT64_C(1) << 63);
-
-    while (DIAG_UNLIKELY(mask != 0) && __builtin_popcountll(mask) > DIAG_CAPTURED_MAX)
-        mask &= mask - 1;
-    return mask;
+    return probe->rebound & list->arguments & ~(UINT64_C(1) << 63);
 }
 
 static bool is_activation_needed(const struct diag_frame_probe *probe,
                                  const struct diag_action_list *list) {
-    return (list->needs & ~(unsigned)(DIAG_EXPRESSION_NEEDS_END | DIAG_EXPRESSION_NEEDS_GIVEN)) !=
-               0 ||
-           captured_arguments(probe, list) != 0;
+    return list->needs_start || captured_arguments(probe, list) != 0;
 }
 
+/* The code may take items out of its **kwargs. */
+static PyObject *argument_to_keep(const struct diag_call *call, int index) {
+    bool is_kwargs =
+        (call->code->co_flags & CO_VARKEYWORDS) && index == diag_py_argument_count(call->code) - 1;
+    PyObject *value = diag_call_argument(call, index);
+
+    if (is_kwargs && value != NULL && PyDict_CheckExact(value))
+        Py_SETREF(value, PyDict_Copy(value));
+    PyErr_Clear();
+    return value;
+}
+
+/* Without memory the arguments are read at the end. */
 static void capture(struct diag_activation *activation, diag_py_frame *frame, uint64_t mask) {
+    PyObject **captured = malloc((size_t)__builtin_popcountll(mask) * sizeof *activation->captured);
     struct diag_call call;
     int count = 0;
 
+    if (captured == NULL)
+        return;
     begin_call(&call, frame);
+    for (uint64_t left = mask; left != 0; left &= left - 1)
+        captured[count++] = argument_to_keep(&call, __builtin_ctzll(left));
+    activation->captured = captured;
     activation->captured_mask = mask;
-    for (; mask != 0; mask &= mask - 1) {
-        activation->captured[count++] = diag_call_argument(&call, __builtin_ctzll(mask));
-        PyErr_Clear();
-    }
 }
 
-static void activate(struct diag_frame_probe *probe, struct diag_action_list *list,
-                     diag_py_frame *frame) {
-    struct diag_activation *activation = diag_activation_add(&probe->activations, frame);
+static void note_start(struct diag_frame_probe *probe, struct diag_activation *activation,
+                       struct diag_action_list *list, diag_py_frame *frame) {
     uint64_t mask = captured_arguments(probe, list);
 
-    if (activation == NULL)
-        return; /* a skip at the end */
     list->references++;
     activation->list = list;
     if (DIAG_UNLIKELY(mask != 0))
@@ -91,6 +97,19 @@ static void activate(struct diag_frame_probe *probe, struct diag_action_list *li
         activation->hotspots = diag_hotspots_new(probe->code);
     activation->start_monotonic_ns = activation->resumed_monotonic_ns =
         diag_hit_clock_monotonic_ns();
+}
+
+/* The last that the caller does with the probe: freeing what a vanished frame left may run
+ * finalisers, and those may free the probe. */
+static void activate(struct diag_frame_probe *probe, struct diag_action_list *list,
+                     diag_py_frame *frame) {
+    struct diag_activation left;
+    struct diag_activation *activation = diag_activation_add(&probe->activations, frame, &left);
+
+    if (activation != NULL) /* else a skip at the end */
+        note_start(probe, activation, list, frame);
+    if (DIAG_UNLIKELY(left.frame != NULL))
+        diag_activation_done(&left);
 }
 
 static void fire_call(struct diag_action_list *list, diag_py_frame *frame) {
@@ -109,6 +128,7 @@ static void unref(struct diag_frame_probe *probe) {
     if (--probe->references > 0)
         return;
     free(probe->observer.lines);
+    Py_XDECREF(probe->observer.function); /* if it could not be attached */
     Py_DECREF(probe->code);
     free(probe);
 }
@@ -221,11 +241,17 @@ static void resumed(struct diag_observer *observer, diag_py_frame *frame) {
         diag_hotspots_resume(activation->hotspots, activation->resumed_monotonic_ns);
 }
 
-static void fire_line(struct diag_action_list *list, diag_py_frame *frame, int line) {
+/* `self`: the first argument, if the code rebinds it. */
+static void fire_line(struct diag_action_list *list, diag_py_frame *frame, int line,
+                      PyObject *self) {
     struct diag_call call;
     uint64_t now_unix_ns = 0;
 
     begin_call(&call, frame);
+    if (self != NULL) {
+        call.captured_mask = 1;
+        call.captured = &self;
+    }
     call.start_monotonic_ns = call.end_monotonic_ns = call.active_ns = 0;
     if (list->needs != 0 || (list->clocked_points & 1u << DIAG_POINT_LINE))
         now_unix_ns = diag_hit_clock_unix_ns(diag_hit_clock_monotonic_ns());
@@ -244,15 +270,20 @@ static bool is_fired_at(const struct diag_observer *observer, int line) {
 
 static void line_reached(struct diag_observer *observer, diag_py_frame *frame, int line) {
     struct diag_frame_probe *probe = probe_of(observer);
+    struct diag_activation *activation = NULL;
 
-    if (observer->events & DIAG_OBSERVE_LINES) {
-        struct diag_activation *activation = diag_activation_find(&probe->activations, frame);
+    if (observer->events & DIAG_OBSERVE_START)
+        activation = diag_activation_find(&probe->activations, frame);
+    if (activation != NULL && activation->hotspots != NULL)
+        diag_hotspots_line(activation->hotspots, line, diag_hit_clock_monotonic_ns());
+    if ((observer->events & DIAG_OBSERVE_LINES) == 0 || is_fired_at(observer, line)) {
+        PyObject *self = activation != NULL && (activation->captured_mask & 1)
+                             ? Py_XNewRef(activation->captured[0])
+                             : NULL;
 
-        if (activation != NULL && activation->hotspots != NULL)
-            diag_hotspots_line(activation->hotspots, line, diag_hit_clock_monotonic_ns());
+        fire_line(probe->list, frame, line, self);
+        Py_XDECREF(self);
     }
-    if ((observer->events & DIAG_OBSERVE_LINES) == 0 || is_fired_at(observer, line))
-        fire_line(probe->list, frame, line);
 }
 
 /* What the observer has to ask for; false: out of memory. */
@@ -277,9 +308,10 @@ static bool work_out_events(const struct diag_frame_probe *probe,
         }
     if (diag_action_list_has(list, DIAG_POINT_RETURN) || diag_action_list_has(list, DIAG_POINT_END))
         out->events |= DIAG_OBSERVE_RETURN | DIAG_OBSERVE_RAISE;
-    if (diag_action_list_has(list, DIAG_POINT_CALL) ||
-        (out->events != 0 && is_activation_needed(probe, list)))
+    if (diag_action_list_has(list, DIAG_POINT_CALL) || is_activation_needed(probe, list))
         out->events |= DIAG_OBSERVE_START;
+    if (is_activation_needed(probe, list)) /* it has an end, too */
+        out->events |= DIAG_OBSERVE_RETURN | DIAG_OBSERVE_RAISE;
     if (list->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
         out->events |= DIAG_OBSERVE_LINES;
     if (is_generator &&
@@ -317,6 +349,7 @@ static void empty(struct diag_frame_probe *probe) {
         return;
     probe->backend->detach(probe->code, &probe->observer);
     probe->list = NULL;
+    Py_CLEAR(probe->observer.function);
     diag_activation_table_done(&probe->activations);
     diag_action_list_unref(list);
 }
@@ -365,7 +398,7 @@ enum diag_status diag_frame_probe_add(struct diag_frame_probe *probe, struct dia
     if (list == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
     if (old == NULL) {
-        probe->observer.function = function;
+        Py_XSETREF(probe->observer.function, Py_XNewRef(function));
         probe->observer.references = code_references(action);
     }
     status = set_list(probe, list, err);

@@ -25,10 +25,10 @@ struct diag_observer {
     int *lines; /* sorted; may be NULL if there are none */
     size_t line_count;
     uint64_t reentrant; /* counted by the backend: events while an instrument ran on the thread */
-    bool raise_is_counted; /* the backend's own */
+    unsigned counted;   /* the backend's own */
 
     /* What may spare a walk of the heap; read by attach and detach. */
-    PyObject *function;    /* one that has the code, borrowed; NULL: not known */
+    PyObject *function;    /* one that has the code; NULL: not known */
     Py_ssize_t references; /* to the code: the caller's own */
 
     /* The frame begins: its arguments are bound, none of its code has run. */

@@ -78,6 +78,17 @@ static inline bool diag_py_is_generator(PyCodeObject *code) {
     return code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR);
 }
 
+/* True if there is no event for a generator of this code that is closed at a bare yield: gh-140373.
+ */
+static inline bool diag_py_closes_silently(PyCodeObject *code) {
+#if PY_VERSION_HEX >= 0x030D0000
+    return diag_py_is_generator(code);
+#else
+    (void)code;
+    return false;
+#endif
+}
+
 /* Borrowed; NULL: none. */
 static inline PyObject *diag_py_type_dict(PyTypeObject *type) {
 #if PY_VERSION_HEX >= 0x030C0000
@@ -267,6 +278,15 @@ static inline PyCodeObject *diag_py_frame_code(const diag_py_frame *frame) {
 /* The frame's variables, in the order of the code's localsplus; NULL: unbound. */
 static inline PyObject *const *diag_py_frame_locals(const diag_py_frame *frame) {
     return frame->localsplus;
+}
+
+/* Borrowed: the function object that was called. */
+static inline PyObject *diag_py_frame_function(const diag_py_frame *frame) {
+#if PY_VERSION_HEX >= 0x030C0000
+    return frame->f_funcobj;
+#else
+    return (PyObject *)frame->f_func;
+#endif
 }
 
 /* Borrowed. */

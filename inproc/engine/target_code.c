@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "inproc/engine/code_users.h"
-#include "inproc/engine/inject.h"
 #include "inproc/engine/describe.h"
+#include "inproc/engine/inject.h"
 #include "inproc/engine/target_walk.h"
 
 #define NAME_MAX_SHOWN 200

@@ -71,6 +71,13 @@ class CSpecTest(EngineTest):
         cached.cache_clear()
         cached(5), cached(5)
         self.assertEqual(self.values(), [10])
+        self.assertEqual(self.status()["functions"], 1)
+        self.arm(f"{__name__}.cached", "(x, len(hotspots.calls))")
+        cached(6)
+        self.assertEqual(self.values(), [[6, 2]])
+        self.arm(f"{__name__}.cached", "(x, result)")
+        cached(6)
+        self.assertEqual(self.values(), [[6, 12]])
 
     def test_refused(self):
         cases = [

@@ -142,3 +142,53 @@ def outer(x):
             return x + y
 
     return Inner().method
+
+
+def counted(function):
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+@counted
+def first(x):
+    return x
+
+
+@counted
+def second(x):
+    return x
+
+
+def takes_out(url, **options):
+    timeout = options.pop("timeout", None)
+    return (url, timeout)
+
+
+def rebinds_all(a, b, c, d, e, f, g, h, i, j):
+    a = b = c = d = e = f = g = h = i = j = 0
+    return a + b + c + d + e + f + g + h + i + j
+
+
+class Shared:
+    def __init__(self, value):
+        self.value = value
+
+    def rebinds_self(self, x):
+        self = self.value
+        return self + x
+
+    def shares_self(self, x):
+        return [self.value + x for _ in range(1)][0], (lambda: self)
+
+
+one, two = Shared(1), Shared(2)
+
+
+def survives(clock):
+    try:
+        yield 1
+    except ValueError:
+        clock()
+    yield 2

@@ -102,6 +102,11 @@ class ReturnTest(EngineTest):
         cases = [
             ("rebinds", "(text, default)", lambda: samples.rebinds(" x "), [[" x ", "-"]]),
             ("deletes", "x", lambda: samples.deletes(4), [4]),
+            ("takes_out", "timeout", lambda: samples.takes_out("u", timeout=7), [7]),
+            ("takes_out", "options", lambda: samples.takes_out("u", timeout=7), [{"timeout": 7}]),
+            ("takes_out", "len(kwargs)", lambda: samples.takes_out("u", timeout=7), [1]),
+            ("rebinds_all", "(a, b, c, d, e, f, g, h, i, j)",
+             lambda: samples.rebinds_all(*range(10)), [list(range(10))]),
         ]
         for target, value, call, expected in cases:
             with self.subTest(target=target):
@@ -154,6 +159,16 @@ class ReturnTest(EngineTest):
         self.assertGreater(active, 0.01)
         self.assertLess(active, elapsed - 0.04)
 
+    def test_active_after_an_exception_was_thrown_in(self):
+        self.arm("inside_samples.survives", "active")
+        generator = samples.survives(lambda: time.sleep(0.02))
+        next(generator)
+        time.sleep(0.05)
+        generator.throw(ValueError())
+        list(generator)
+        (active,) = self.values()
+        self.assertTrue(0.02 <= active < 0.05, active)
+
     def test_active_of_a_plain_function_is_elapsed(self):
         self.arm("inside_samples.loop", "elapsed - active")
         samples.loop(3)
@@ -193,6 +208,48 @@ class ReturnTest(EngineTest):
         self.arm("inside_samples.counter.<locals>.increment", "(by, args)", event="call")
         samples.counter(1)(5)
         self.assertEqual(self.values(), [[5, [5]]])
+
+
+class SharedCodeTest(EngineTest):
+    def test_functions_of_one_decorator(self):
+        line = line_of(samples.counted, "return function")
+        for spec in ({"event": "call", "value": "args[0]"}, {"event": "return"}, {"event": "end"},
+                     {"event": f"line:{line}", "value": "args[0]"}):
+            with self.subTest(spec=spec):
+                self.apply({"target": "inside_samples.first", "value": "result", **spec})
+                self.assertEqual(self.state(), "ARMED", self.status()["message"])
+                samples.second(1), samples.first(2)
+                self.assertEqual(self.values(), [2])
+                self.assertEqual(self.status()["functions"], 1)
+
+    def test_two_functions_of_one_code(self):
+        """The function that the first spec brought goes before the code is restored."""
+        samples.a, samples.b = samples.counter(1), samples.counter(2)
+        specs = [{"target": f"inside_samples.{name}", "value": "by", "event": "end", "id": name,
+                  "revision": 1} for name in "ab"]
+        self.apply(*specs)
+        samples.a(1), samples.b(2)
+        self.assertEqual(self.values(), [1, 2])
+        self.apply(specs[1])
+        del samples.a
+        gc.collect()
+        samples.b(3)
+        self.assertEqual(self.values(), [3])
+        self.apply()
+        self.assertEqual(samples.b(1), 12)
+        self.assertEqual(self.events(), [])
+        self.assert_restored(samples.b)
+        del samples.b
+
+    def test_one_instance_whose_method_rebinds_self(self):
+        for name in ("rebinds_self", "shares_self"):
+            line = line_of(getattr(samples.Shared, name), "return")
+            for event in ("call", "return", "end", f"line:{line}"):
+                with self.subTest(name=name, event=event):
+                    self.arm(f"inside_samples.one.{name}", "x", event=event)
+                    getattr(samples.two, name)(1), getattr(samples.one, name)(5)
+                    self.assertEqual(self.values(), [5])
+                    self.assertEqual(self.status()["skips"]["filtered"], 1)
 
 
 class LineTest(EngineTest):
