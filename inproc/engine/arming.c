@@ -25,6 +25,7 @@ struct attachment {
     struct diag_action *action;
     struct diag_probe *probe; /* one of these two */
     struct diag_frame_probe *frame_probe;
+    uint64_t reentrant_before; /* what the probe had counted by then */
 };
 
 struct diag_arming {
@@ -142,6 +143,7 @@ static enum diag_status attach_callable(struct diag_arming *arming, struct diag_
     if (status == DIAG_OK) {
         status = diag_probe_add(attachment.probe, action, err);
         if (status == DIAG_OK) {
+            attachment.reentrant_before = diag_probe_reentrant(attachment.probe);
             arming->attachments[arming->attachment_count++] = attachment;
             return DIAG_OK;
         }
@@ -161,6 +163,7 @@ static enum diag_status attach_code(struct diag_arming *arming, struct diag_prob
     if (status == DIAG_OK) {
         status = diag_frame_probe_add(attachment.frame_probe, action, function, err);
         if (status == DIAG_OK) {
+            attachment.reentrant_before = diag_frame_probe_reentrant(attachment.frame_probe);
             arming->attachments[arming->attachment_count++] = attachment;
             return DIAG_OK;
         }
@@ -231,6 +234,22 @@ static void set_function(struct diag_scope *scope, PyObject *function) {
     scope->globals = ((PyFunctionObject *)function)->func_globals;
 }
 
+/* Injection replaces the code of functions; one whose code the program has put aside and back
+ * meanwhile, injected as it was, has none that can be replaced. */
+static enum diag_status check_is_seen(const struct diag_arming *arming, struct diag_error *err) {
+#if PY_VERSION_HEX < 0x030C0000
+    const struct diag_frame_probe *probe = arming->attachments[0].frame_probe;
+
+    if (diag_frame_probe_coverage(probe)->functions == 0)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "target: has bytecode of a former probe, which the program kept");
+#else
+    (void)arming;
+    (void)err;
+#endif
+    return DIAG_OK;
+}
+
 static enum diag_status arm_function(struct diag_arming *arming,
                                      const struct diag_arming_context *context,
                                      const struct diag_spec *spec, const struct diag_target *target,
@@ -255,9 +274,11 @@ static enum diag_status arm_function(struct diag_arming *arming,
         return status;
     note_code(arming, scope.code);
     arming->is_written = function == target->written;
-    if (scope.is_inside)
-        return attach_code(arming, context->probes, scope.code, function, DIAG_TAKE_PTR(action),
-                           err);
+    if (scope.is_inside) {
+        status =
+            attach_code(arming, context->probes, scope.code, function, DIAG_TAKE_PTR(action), err);
+        return status == DIAG_OK ? check_is_seen(arming, err) : status;
+    }
     return attach_callable(arming, context->probes, &diag_backend_type_swap, function,
                            DIAG_TAKE_PTR(action), err);
 }
@@ -385,12 +406,19 @@ void diag_arming_set_expiry(struct diag_arming *arming, uint64_t expires_unix_ns
         arming->attachments[i].action->expires_unix_ns = expires_unix_ns;
 }
 
+/* Events that the probe left out while an instrument ran, of whichever spec. */
+static uint64_t reentrant(const struct attachment *attachment) {
+    return attachment->probe != NULL ? diag_probe_reentrant(attachment->probe)
+                                     : diag_frame_probe_reentrant(attachment->frame_probe);
+}
+
 void diag_arming_reset_counts(struct diag_arming *arming) {
     for (size_t i = 0; i < arming->attachment_count; i++) {
         struct diag_action *action = arming->attachments[i].action;
 
         action->hits = action->errors = action->dropped = 0;
         memset(action->skips, 0, sizeof action->skips);
+        arming->attachments[i].reentrant_before = reentrant(&arming->attachments[i]);
     }
 }
 
@@ -416,7 +444,6 @@ static void add_coverage(const struct attachment *attachment, struct diag_spec_s
 
         mechanism = coverage->mechanism;
         status->functions++;
-        status->skips[DIAG_SKIP_REENTRANT] += diag_probe_reentrant(attachment->probe);
         add_excluded(status, coverage->excluded);
     } else {
         const struct diag_observer_coverage *coverage =
@@ -426,7 +453,6 @@ static void add_coverage(const struct attachment *attachment, struct diag_spec_s
         /* others that share the code are not meant */
         status->functions += attachment->action->function != NULL ? 1 : coverage->functions;
         status->codes++;
-        status->skips[DIAG_SKIP_REENTRANT] += diag_frame_probe_reentrant(attachment->frame_probe);
         add_excluded(status, coverage->excluded);
         if (point == DIAG_POINT_CALL || point == DIAG_POINT_RETURN)
             add_excluded(status, NEVER_BEGUN);
@@ -437,19 +463,22 @@ static void add_coverage(const struct attachment *attachment, struct diag_spec_s
     snprintf(status->mechanism, sizeof status->mechanism, "%s", mechanism);
 }
 
-static void add_counts(const struct diag_action *action, struct diag_spec_status *status) {
+static void add_counts(const struct attachment *attachment, struct diag_spec_status *status) {
+    const struct diag_action *action = attachment->action;
+
     status->hits += action->hits;
     status->errors += action->errors;
     status->dropped += action->dropped;
     for (int i = 0; i < DIAG_SKIP_COUNT; i++)
         status->skips[i] += action->skips[i];
+    status->skips[DIAG_SKIP_REENTRANT] += reentrant(attachment) - attachment->reentrant_before;
     status->is_pure = status->is_pure && diag_action_is_pure(action);
 }
 
 void diag_arming_status(const struct diag_arming *arming, struct diag_spec_status *status) {
     status->is_pure = true;
     for (size_t i = 0; i < arming->attachment_count; i++) {
-        add_counts(arming->attachments[i].action, status);
+        add_counts(&arming->attachments[i], status);
         add_coverage(&arming->attachments[i], status);
     }
 }

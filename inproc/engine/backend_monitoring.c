@@ -128,9 +128,11 @@ static void erase(struct entry *entry) {
     monitoring.count--;
 }
 
-/* The observer to tell of an event of `code`; NULL: there is none, or an instrument runs. */
-static inline struct diag_observer *observer_of(PyObject *code) {
-    struct entry *entry = find(code);
+/* The observer to tell of an event, args[0] being the code; NULL: there is none, or an instrument
+ * runs, or it is not the interpreter who calls with `count` arguments. */
+static inline struct diag_observer *observer_of(PyObject *const *args, size_t nargsf,
+                                                Py_ssize_t count) {
+    struct entry *entry = PyVectorcall_NARGS(nargsf) < count ? NULL : find(args[0]);
 
     if (entry == NULL)
         return NULL;
@@ -146,10 +148,9 @@ static inline diag_py_frame *frame(void) {
 }
 
 static PyObject *on_start(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 2);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL && (observer->events & DIAG_OBSERVE_START))
         observer->start(observer, frame());
@@ -158,10 +159,9 @@ static PyObject *on_start(PyObject *self, PyObject *const *args, size_t nargsf, 
 
 static PyObject *on_return(PyObject *self, PyObject *const *args, size_t nargsf,
                            PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 3);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL)
         observer->returned(observer, frame(), args[2]);
@@ -170,10 +170,9 @@ static PyObject *on_return(PyObject *self, PyObject *const *args, size_t nargsf,
 
 static PyObject *on_unwind(PyObject *self, PyObject *const *args, size_t nargsf,
                            PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 3);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL && (observer->events & DIAG_OBSERVE_RAISE))
         observer->raised(observer, frame(), args[2]);
@@ -181,10 +180,9 @@ static PyObject *on_unwind(PyObject *self, PyObject *const *args, size_t nargsf,
 }
 
 static PyObject *on_yield(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 3);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL)
         observer->suspended(observer, frame());
@@ -193,10 +191,9 @@ static PyObject *on_yield(PyObject *self, PyObject *const *args, size_t nargsf, 
 
 static PyObject *on_resume(PyObject *self, PyObject *const *args, size_t nargsf,
                            PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 2);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL)
         observer->resumed(observer, frame());
@@ -205,10 +202,9 @@ static PyObject *on_resume(PyObject *self, PyObject *const *args, size_t nargsf,
 
 /* An exception is thrown into a suspended frame, which goes on. */
 static PyObject *on_throw(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    struct diag_observer *observer = observer_of(args[0]);
+    struct diag_observer *observer = observer_of(args, nargsf, 3);
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
     if (observer != NULL && (observer->events & DIAG_OBSERVE_SUSPEND))
         observer->resumed(observer, frame());
@@ -225,12 +221,14 @@ static bool is_wanted(const struct diag_observer *observer, int line) {
 }
 
 static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
-    struct entry *entry = find(args[0]);
+    struct entry *entry;
     long line;
 
     (void)self;
-    (void)nargsf;
     (void)kwnames;
+    if (PyVectorcall_NARGS(nargsf) < 2 || !PyLong_Check(args[1])) /* it is not the interpreter */
+        Py_RETURN_NONE;
+    entry = find(args[0]);
     if (DIAG_UNLIKELY(!diag_py_small_int(args[1], &line)))
         line = PyLong_AsLong(args[1]);
     if (entry == NULL || !is_wanted(entry->observer, (int)line))
@@ -356,30 +354,28 @@ static int take_tool(void) {
     return -1;
 }
 
+/* Somebody may have freed the id, and somebody else taken it. */
+static bool is_tool_ours(void) {
+    PyObject *name = PyObject_CallMethod(monitoring.module, "get_tool", "i", monitoring.tool);
+    bool is_ours = name != NULL && PyUnicode_Check(name) &&
+                   PyUnicode_CompareWithASCIIString(name, TOOL_NAME) == 0;
+
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return is_ours;
+}
+
 static void leave_tool(void) {
+    if (!is_tool_ours()) {
+        monitoring.tool = -1;
+        return;
+    }
     for (int i = 0; i < EVENT_COUNT; i++)
         if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i], Py_None) < 0)
             PyErr_Clear();
     if (call("free_tool_id", "(i)", monitoring.tool) < 0)
         PyErr_Clear();
     monitoring.tool = -1;
-}
-
-static int ensure_tool(void) {
-    if (monitoring.tool >= 0)
-        return 0;
-    if (prepare() < 0 || take_tool() < 0)
-        return -1;
-    for (int i = 0; i < EVENT_COUNT; i++)
-        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i],
-                 monitoring.callbacks[i]) < 0) {
-            PyObject *exception = PyErr_GetRaisedException();
-
-            leave_tool();
-            PyErr_SetRaisedException(exception);
-            return -1;
-        }
-    return 0;
 }
 
 static int set_events(PyCodeObject *code, long events) {
@@ -411,12 +407,58 @@ static int set_global_events(void) {
     long events = (monitoring.raise_count > 0 ? monitoring.masks[EVENT_UNWIND] : 0) |
                   (monitoring.suspend_count > 0 ? monitoring.masks[EVENT_THROW] : 0);
 
-    if (events == monitoring.global_events)
+    if (events == monitoring.global_events || !is_tool_ours())
         return 0;
     if (call("set_events", "(il)", monitoring.tool, events) < 0)
         return -1;
     monitoring.global_events = events;
     return 0;
+}
+
+static int register_callbacks(void) {
+    for (int i = 0; i < EVENT_COUNT; i++)
+        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i],
+                 monitoring.callbacks[i]) < 0) {
+            PyObject *exception = PyErr_GetRaisedException();
+
+            leave_tool();
+            PyErr_SetRaisedException(exception);
+            return -1;
+        }
+    return 0;
+}
+
+/* The id is somebody else's now: takes our callbacks from it, and no others. */
+static void abandon_tool(void) {
+    for (int i = 0; i < EVENT_COUNT; i++) {
+        PyObject *callback = PyObject_CallMethod(monitoring.module, "register_callback", "ilO",
+                                                 monitoring.tool, monitoring.masks[i], Py_None);
+
+        if (callback != NULL && callback != Py_None && callback != monitoring.callbacks[i])
+            call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i], callback);
+        Py_XDECREF(callback);
+        PyErr_Clear();
+    }
+    monitoring.tool = -1;
+}
+
+/* With another id, everything that was observed is asked for again. */
+static int ensure_tool(void) {
+    if (monitoring.tool >= 0 && is_tool_ours())
+        return 0;
+    if (monitoring.tool >= 0)
+        abandon_tool();
+    monitoring.global_events = 0;
+    if (prepare() < 0 || take_tool() < 0 || register_callbacks() < 0)
+        return -1;
+    for (size_t i = 0; i < monitoring.capacity; i++) {
+        struct entry *entry = &monitoring.entries[i];
+
+        if (entry->code != NULL &&
+            set_events(entry->code, events_of(entry->code, entry->observer)) < 0)
+            return -1;
+    }
+    return set_global_events();
 }
 
 /* Counts the observer in or out of the events that exist for the whole interpreter only. */
@@ -459,7 +501,7 @@ static int start_events(PyCodeObject *code, struct diag_observer *observer) {
 }
 
 static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
-    if (set_events(code, 0) < 0)
+    if (is_tool_ours() && set_events(code, 0) < 0)
         PyErr_Clear();
     if (count_global(observer, 0) < 0)
         PyErr_Clear();

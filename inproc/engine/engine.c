@@ -22,17 +22,28 @@ struct diag_engine {
     struct diag_import_watch *import_watch; /* while something is pending */
     uint64_t next_verify_ns;                /* monotonic */
     bool is_busy;
+    unsigned long busy_thread;
     bool is_retry_wanted;
 };
 
-static void acquire(struct diag_engine *engine) {
+static void begin(struct diag_engine *engine) {
+    engine->is_busy = true;
+    engine->busy_thread = PyThread_get_thread_ident();
+}
+
+/* False if this thread is busy with the engine already: a finaliser that runs in the middle of an
+ * apply has called us again. */
+static bool acquire(struct diag_engine *engine) {
     while (engine->is_busy) {
         struct timespec pause = {0, WAIT_NS};
 
+        if (engine->busy_thread == PyThread_get_thread_ident())
+            return false;
         Py_BEGIN_ALLOW_THREADS nanosleep(&pause, NULL);
         Py_END_ALLOW_THREADS
     }
-    engine->is_busy = true;
+    begin(engine);
+    return true;
 }
 
 static void imported(void *context);
@@ -73,7 +84,7 @@ static void imported(void *context) {
         engine->is_retry_wanted = true;
         return;
     }
-    engine->is_busy = true;
+    begin(engine);
     has_changed = diag_spec_table_retry(&engine->table, true);
     if (release(engine) || has_changed)
         engine->sink.status_changed(engine->sink.context);
@@ -102,9 +113,8 @@ enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct dia
 }
 
 void diag_engine_free(struct diag_engine *engine) {
-    if (engine == NULL)
+    if (engine == NULL || !acquire(engine)) /* whoever is busy with it still needs it */
         return;
-    acquire(engine);
     diag_import_watch_free(engine->import_watch);
     diag_spec_table_done(&engine->table);
     free(engine);
@@ -114,7 +124,12 @@ enum diag_status diag_engine_apply(struct diag_engine *engine, struct diag_spec 
                                    size_t spec_count, struct diag_error *err) {
     enum diag_status status;
 
-    acquire(engine);
+    if (!acquire(engine)) {
+        for (size_t i = 0; i < spec_count; i++)
+            diag_spec_free(specs[i]);
+        return diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0,
+                              "specs are applied from within the engine's own work");
+    }
     status = diag_spec_table_apply(&engine->table, specs, spec_count, diag_clock_unix_ns(), err);
     release(engine);
     return status;
@@ -125,7 +140,7 @@ void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns) {
 
     if (engine->is_busy)
         return;
-    engine->is_busy = true;
+    begin(engine);
     diag_spec_table_sweep(&engine->table, now_unix_ns);
     if (now_ns >= engine->next_verify_ns) {
         engine->next_verify_ns = now_ns + VERIFY_INTERVAL_NS;
@@ -151,7 +166,8 @@ uint64_t diag_engine_next_expiry(const struct diag_engine *engine) {
 }
 
 void diag_engine_statuses(struct diag_engine *engine, diag_engine_status_fn *visit, void *context) {
-    acquire(engine);
+    if (!acquire(engine))
+        return;
     for (size_t i = 0; i < engine->table.count; i++) {
         struct diag_spec_status status;
 

@@ -75,6 +75,9 @@ void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns);
 /* When the next armed or pending spec expires, Unix nanoseconds; 0: none does. */
 uint64_t diag_engine_next_expiry(const struct diag_engine *engine);
 
+/* A finaliser of the program may run in the middle of these functions, and call them again on the
+ * same thread: diag_engine_apply then fails with DIAG_ERR_UNAVAILABLE, the others do nothing. */
+
 /* Calls `visit` for the status of each spec, those that are REMOVED since the last call for the
  * last time. */
 typedef void diag_engine_status_fn(void *context, const struct diag_spec_status *status);

@@ -164,8 +164,10 @@ static void recall(struct diag_call *call, struct diag_activation *activation, u
 
 static uint64_t read_end(const struct diag_action_list *list, struct diag_call *call) {
     if (list->needs == 0 &&
-        (list->clocked_points & (1u << DIAG_POINT_RETURN | 1u << DIAG_POINT_END)) == 0)
+        (list->clocked_points & (1u << DIAG_POINT_RETURN | 1u << DIAG_POINT_END)) == 0) {
+        call->end_monotonic_ns = 0;
         return 0;
+    }
     call->end_monotonic_ns = diag_hit_clock_monotonic_ns();
     call->end_unix_ns = diag_hit_clock_unix_ns(call->end_monotonic_ns);
     return call->end_unix_ns;
@@ -185,6 +187,17 @@ static void fire_end(struct diag_action_list *list, bool has_start, struct diag_
         diag_action_list_fire(list, DIAG_POINT_RETURN, 0, has_start, call, now_unix_ns);
 }
 
+/* The actions that came after the call had begun. */
+static void skip_newer(const struct diag_action_list *now, const struct diag_action_list *then) {
+    for (size_t i = 0; i < now->count; i++) {
+        struct diag_action *action = now->actions[i];
+
+        if ((action->point == DIAG_POINT_RETURN || action->point == DIAG_POINT_END) &&
+            !diag_action_list_contains(then, action))
+            action->skips[DIAG_SKIP_IN_FLIGHT]++;
+    }
+}
+
 static void finish(struct diag_frame_probe *probe, diag_py_frame *frame, PyObject *result,
                    PyObject *exception) {
     struct diag_action_list *list = probe->list;
@@ -194,6 +207,8 @@ static void finish(struct diag_frame_probe *probe, diag_py_frame *frame, PyObjec
 
     begin_call(&call, frame);
     if (diag_activation_take(&probe->activations, frame, &activation)) {
+        if (DIAG_UNLIKELY(activation.list != list))
+            skip_newer(list, activation.list);
         now_unix_ns = read_end(activation.list, &call);
         if (activation.hotspots != NULL)
             diag_hotspots_end(activation.hotspots, call.end_monotonic_ns);
@@ -387,6 +402,8 @@ static enum diag_status set_list(struct diag_frame_probe *probe, struct diag_act
         old_lines = wanted.lines;
     }
     free(old_lines);
+    if (status == DIAG_OK && !is_activation_needed(probe, list)) /* nothing would take them */
+        diag_activation_table_done(&probe->activations);
     return status;
 }
 

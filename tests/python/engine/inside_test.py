@@ -381,6 +381,21 @@ class LifecycleTest(EngineTest):
         finally:
             del samples.work
 
+    def test_a_spec_that_comes_during_a_call(self):
+        first = {"target": "inside_samples.survives", "value": "elapsed", "id": "a", "revision": 1}
+        second = {**first, "id": "b"}
+        self.apply(first)
+        generator = samples.survives(None)
+        next(generator)
+        self.apply(first, second)
+        list(generator)
+        self.assertEqual(len(self.values()), 1)
+        self.assertEqual(self.status("b")["skips"]["in flight"], 1)
+        self.apply(second)
+        list(samples.survives(None))
+        self.assertEqual(len(self.values()), 1)
+        self.assertEqual(self.status("b")["hits"], 1)
+
     def test_all_events_at_once(self):
         line = line_of(samples.loop, "return total")
         specs = [
@@ -437,6 +452,58 @@ class LifecycleTest(EngineTest):
         samples.loop(3)
         self.assertEqual(self.state(), "FAILED")
         self.assertIn("NameError", self.status()["message"])
+
+
+@unittest.skipUnless(MECHANISM == "monitoring", "3.11 has no sys.monitoring")
+class MonitoringTest(EngineTest):
+    def tool(self):
+        return next(i for i in range(6) if sys.monitoring.get_tool(i) == "diagnose")
+
+    def test_tool_id_is_given_back(self):
+        self.arm("inside_samples.loop", "total", event="end")
+        tool = self.tool()
+        engine_testing.apply([])
+        self.assertIsNone(sys.monitoring.get_tool(tool))
+
+    def test_all_tool_ids_are_taken(self):
+        free = [i for i in range(6) if sys.monitoring.get_tool(i) is None]
+        for tool in free:
+            sys.monitoring.use_tool_id(tool, "somebody")
+        try:
+            self.apply({"target": "inside_samples.loop", "value": "total", "event": "end"})
+            self.assertEqual(self.state(), "FAILED")
+            self.assertIn("tool ids of sys.monitoring are in use", self.status()["message"])
+        finally:
+            for tool in free:
+                sys.monitoring.free_tool_id(tool)
+
+    def test_tool_id_is_taken_away(self):
+        specs = [{"target": "inside_samples.loop", "value": "total", "event": "end"},
+                 {"target": "inside_samples.branches", "value": "sign", "event": "end"}]
+        self.apply(specs[0])
+        tool = self.tool()
+        sys.monitoring.free_tool_id(tool)
+        sys.monitoring.use_tool_id(tool, "somebody")
+        try:
+            self.apply(*specs)
+            self.assertEqual([self.state("spec-0"), self.state("spec-1")], ["ARMED"] * 2)
+            samples.loop(3), samples.branches(1)
+            self.assertEqual(self.values(), [5, "positive"])
+            engine_testing.apply([])
+            self.assertEqual(sys.monitoring.get_tool(tool), "somebody")
+        finally:
+            sys.monitoring.free_tool_id(tool)
+
+    def test_callbacks_called_by_the_program(self):
+        self.arm("inside_samples.loop", "total", event="end")
+        events = sys.monitoring.events
+        for event in (events.PY_START, events.PY_RETURN, events.PY_UNWIND, events.LINE,
+                      events.PY_RESUME, events.PY_YIELD, events.PY_THROW):
+            callback = sys.monitoring.register_callback(self.tool(), event, None)
+            for arguments in ((), (1,), (samples.loop.__code__,), (1, "x"), (1, 2, 3)):
+                callback(*arguments)
+        samples.loop(3)
+        self.assertEqual(self.events(), [])
 
 
 if __name__ == "__main__":
