@@ -10,7 +10,8 @@
  * are asked for: setting the code's events to none and back arms all of them again. On 3.13 LINE
  * does not come for a function of one line unless PY_START is on as well (gh-155992).
  *
- * The interpreter lets no events through on a thread while a callback runs there.
+ * The interpreter lets no events through on a thread while a callback runs there, or an instrument
+ * (which counts as tracing, see action_list.c): there is nothing to guard against, nor to count.
  *
  * The tool id and the table belong to the process: the interpreter has six ids, and callbacks can
  * come in as long as one of them is ours. */
@@ -26,7 +27,6 @@
 #include <structmember.h>
 
 #include "inproc/engine/describe.h"
-#include "inproc/engine/thread_state.h"
 
 #define TOOL_NAME "diagnose"
 
@@ -128,19 +128,13 @@ static void erase(struct entry *entry) {
     monitoring.count--;
 }
 
-/* The observer to tell of an event, args[0] being the code; NULL: there is none, or an instrument
- * runs, or it is not the interpreter who calls with `count` arguments. */
+/* The observer to tell of an event, args[0] being the code; NULL: there is none, or it is not the
+ * interpreter who calls with `count` arguments. */
 static inline struct diag_observer *observer_of(PyObject *const *args, size_t nargsf,
                                                 Py_ssize_t count) {
     struct entry *entry = PyVectorcall_NARGS(nargsf) < count ? NULL : find(args[0]);
 
-    if (entry == NULL)
-        return NULL;
-    if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe)) {
-        entry->observer->reentrant++;
-        return NULL;
-    }
-    return entry->observer;
+    return entry == NULL ? NULL : entry->observer;
 }
 
 static inline diag_py_frame *frame(void) {
@@ -233,10 +227,7 @@ static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, P
         line = PyLong_AsLong(args[1]);
     if (entry == NULL || !is_wanted(entry->observer, (int)line))
         return Py_NewRef(monitoring.disable);
-    if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe))
-        entry->observer->reentrant++;
-    else
-        entry->observer->line(entry->observer, frame(), (int)line);
+    entry->observer->line(entry->observer, frame(), (int)line);
     Py_RETURN_NONE;
 }
 

@@ -7,6 +7,8 @@
 #include "inproc/engine/describe.h"
 #include "lib/spec/spec.h"
 
+#define FILE_NAME "<instrument>"
+
 #define BRACKETS_MAX 256 /* Python itself allows 200 */
 
 /* What lies between two brackets, for the bound of the nesting. */
@@ -181,7 +183,7 @@ static void unfilter_warnings(PyObject *filters, PyObject *item) {
 static PyObject *compile(const char *text, int flags_added) {
     PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8 | flags_added,
                              .cf_feature_version = PY_MINOR_VERSION};
-    PyObject *name = PyUnicode_FromString("<instrument>");
+    PyObject *name = PyUnicode_FromString(FILE_NAME);
     PyObject *source = PyBytes_FromFormat("%s\n", text), *code = NULL;
     PyObject *filters, *filter = filter_warnings(&filters);
 
@@ -255,4 +257,8 @@ done:
     Py_XDECREF(source);
     Py_XDECREF(code);
     return function;
+}
+
+bool diag_expression_source_is_ours(PyCodeObject *code) {
+    return PyUnicode_CompareWithASCIIString(code->co_filename, FILE_NAME) == 0;
 }

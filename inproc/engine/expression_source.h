@@ -29,4 +29,7 @@ PyObject *diag_expression_source_function(const char *text, PyObject *parameters
 /* Turns the exception that is set into an error of `field`. */
 enum diag_status diag_expression_source_fail(const char *field, struct diag_error *err);
 
+/* True for the code of an expression's own function. */
+bool diag_expression_source_is_ours(PyCodeObject *code);
+
 #endif

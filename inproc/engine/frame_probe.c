@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How it works: the observer asks for no more than the actions need. A start is of interest to CALL
  * actions, and where something has to be noted for the end: then there is an activation between the
- * two, which also keeps the actions that the call began with. Without one, the actions at the end
- * are those of that moment.
+ * two, which also keeps the actions that the call began with: those that came later are skipped.
+ * Without one, the actions at the end are those of that moment.
  *
  * An argument that the code rebinds is captured at the start if a RETURN action may read it. */
 #include "inproc/engine/frame_probe.h"

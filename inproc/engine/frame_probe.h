@@ -2,8 +2,9 @@
 /* frame_probe - one code object whose frames are looked into, and the actions that fire there: all
  * points of all functions that share the code, generators and coroutines included.
  *
- * Threading: the GIL. Calls in flight keep the actions that they began with; a probe may be freed
- *            meanwhile, and its calls in flight then go on untouched. */
+ * Threading: the GIL. Calls in flight keep the actions that they began with, as far as those must
+ * know how the call began. A probe may be freed meanwhile, and its calls in flight then go on
+ *            untouched. */
 #ifndef DIAG_INPROC_ENGINE_FRAME_PROBE_H
 #define DIAG_INPROC_ENGINE_FRAME_PROBE_H
 

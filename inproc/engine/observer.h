@@ -24,7 +24,8 @@ struct diag_observer {
     unsigned events;
     int *lines; /* sorted; may be NULL if there are none */
     size_t line_count;
-    uint64_t reentrant; /* counted by the backend: events while an instrument ran on the thread */
+    uint64_t reentrant; /* counted by the backend: events while an instrument ran on the thread, as
+                         * far as it is told of them */
     unsigned counted;   /* the backend's own */
 
     /* What may spare a walk of the heap; read by attach and detach. */

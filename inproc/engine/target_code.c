@@ -10,6 +10,7 @@
 
 #include "inproc/engine/code_users.h"
 #include "inproc/engine/describe.h"
+#include "inproc/engine/expression_source.h"
 #include "inproc/engine/inject.h"
 #include "inproc/engine/target_walk.h"
 
@@ -150,7 +151,8 @@ void diag_target_codes_search(struct diag_target_codes *codes, PyCodeObject *cod
 static bool collect(void *context, PyObject *function) {
     struct diag_target_functions *functions = context;
 
-    if (!functions->is_wanted(functions->context, function))
+    if (diag_expression_source_is_ours(diag_py_code(function)) ||
+        !functions->is_wanted(functions->context, function))
         return true;
     if (functions->count == functions->capacity) {
         size_t capacity = functions->capacity == 0 ? 64 : functions->capacity * 2;

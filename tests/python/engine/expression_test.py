@@ -649,7 +649,7 @@ class FactsTest(unittest.TestCase):
                 with self.subTest(text=text, is_inside=is_inside):
                     self.assertEqual(self.facts(text, "return", is_inside, plain)["needs"], needs)
         self.assertEqual(self.facts("args", "end", True, plain)["needs"], 0)
-        self.assertEqual(self.facts("zed", "return")["needs"], every)
+        self.assertEqual(self.facts("zed", "return")["needs"], every | NEEDS_GIVEN)
         self.assertEqual(self.facts("elapsed", "line", True, plain)["needs"], 0)
 
     def test_arguments(self):

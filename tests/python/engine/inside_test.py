@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+import types
 import unittest
 
 import engine_testing
@@ -185,6 +186,17 @@ class ReturnTest(EngineTest):
                 for call in calls:
                     call()
                 self.assertEqual(self.values(), expected)
+
+    def test_the_engine_s_own_lambdas_are_none(self):
+        module = types.ModuleType("without_lambdas")
+        exec("def f(x):\n    return x", module.__dict__)
+        sys.modules[module.__name__] = module
+        try:
+            self.apply({"target": "without_lambdas.f", "value": "[x for _ in range(1)]"},
+                       {"target": "without_lambdas.<lambda>"})
+            self.assertEqual([self.state("spec-0"), self.state("spec-1")], ["ARMED", "PENDING"])
+        finally:
+            del sys.modules[module.__name__]
 
     def test_two_lambdas_with_different_names(self):
         line = line_of(samples, "both on this line")
