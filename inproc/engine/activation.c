@@ -118,7 +118,7 @@ void diag_activation_done(struct diag_activation *activation) {
             Py_XDECREF(activation->captured[i]);
         free(activation->captured);
     }
-    diag_hotspots_free(activation->hotspots);
+    diag_hotspots_unref(activation->hotspots);
     diag_action_list_unref(activation->list);
 }
 

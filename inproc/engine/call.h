@@ -59,9 +59,9 @@ struct diag_call {
     uint64_t start_monotonic_ns;
     uint64_t end_unix_ns;
     uint64_t end_monotonic_ns;
-    uint64_t active_ns;                   /* the time between suspensions; of a plain call: all */
-    const struct diag_hotspots *hotspots; /* NULL: not measured */
-    PyObject *result;                     /* or the exception; NULL: not there yet */
+    uint64_t active_ns;             /* the time between suspensions; of a plain call: all */
+    struct diag_hotspots *hotspots; /* NULL: not measured */
+    PyObject *result;               /* or the exception; NULL: not there yet */
 };
 
 static inline Py_ssize_t diag_call_keyword_count(const struct diag_call *call) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: one counter for each line from the function's first one on. The Python object takes
- * the counters over as its dict `calls`; a source line is read (by linecache) only when somebody
- * asks for it. */
+/* How it works: one counter for each line from the function's first one on. The Python object
+ * shares the counters; its dict `calls` is made when somebody asks for it, and so is the text of a
+ * line (by linecache). */
 #include "inproc/engine/hotspots.h"
 
 #include <stddef.h>
@@ -20,6 +20,7 @@ struct line_time {
 };
 
 struct diag_hotspots {
+    size_t references;
     int first_line;
     int current; /* index of the line that is executed, -1: none */
     bool is_running;
@@ -39,14 +40,15 @@ struct diag_hotspots *diag_hotspots_new(PyCodeObject *code) {
         free(hotspots);
         return NULL;
     }
+    hotspots->references = 1;
     hotspots->capacity = LINES_MIN;
     hotspots->first_line = code->co_firstlineno;
     hotspots->current = -1;
     return hotspots;
 }
 
-void diag_hotspots_free(struct diag_hotspots *hotspots) {
-    if (hotspots == NULL)
+void diag_hotspots_unref(struct diag_hotspots *hotspots) {
+    if (hotspots == NULL || --hotspots->references > 0)
         return;
     free(hotspots->lines);
     free(hotspots);
@@ -116,11 +118,10 @@ void diag_hotspots_end(struct diag_hotspots *hotspots, uint64_t now_ns) {
 
 /* clang-format off: PyObject_HEAD brings its own semicolon */
 struct view {
-    PyObject_HEAD PyObject *calls;
+    PyObject_HEAD struct diag_hotspots *hotspots; /* a reference */
+    PyObject *calls;                              /* NULL: nobody has asked yet */
     PyObject *filename;
     PyObject *globals;
-    int slowest_line, worst_line; /* 0: none */
-    double slowest_s, worst_s;
 };
 /* clang-format on */
 
@@ -142,14 +143,15 @@ static PyObject *source(PyObject *self, PyObject *lineno) {
     return line;
 }
 
-static PyObject *hotspot(struct view *view, int line, double time_s) {
+/* `index`: of a line, -1: none. */
+static PyObject *hotspot(struct view *view, ptrdiff_t index, uint64_t time_ns) {
     PyObject *hotspot, *lineno, *time, *text;
 
-    if (line == 0)
+    if (index < 0)
         Py_RETURN_NONE;
     hotspot = PyStructSequence_New(hotspot_type);
-    lineno = PyLong_FromLong(line);
-    time = PyFloat_FromDouble(time_s);
+    lineno = PyLong_FromSsize_t(view->hotspots->first_line + index);
+    time = PyFloat_FromDouble(seconds(time_ns));
     text = lineno == NULL ? NULL : source((PyObject *)view, lineno);
     if (hotspot == NULL || time == NULL || text == NULL) {
         Py_XDECREF(hotspot);
@@ -166,16 +168,56 @@ static PyObject *hotspot(struct view *view, int line, double time_s) {
 
 static PyObject *slowest(PyObject *self, void *closure) {
     struct view *view = (struct view *)self;
+    const struct diag_hotspots *hotspots = view->hotspots;
+    ptrdiff_t found = -1;
 
     (void)closure;
-    return hotspot(view, view->slowest_line, view->slowest_s);
+    for (size_t i = 0; i < hotspots->capacity; i++)
+        if (hotspots->lines[i].count > 0 &&
+            (found < 0 || hotspots->lines[i].max_ns > hotspots->lines[found].max_ns))
+            found = (ptrdiff_t)i;
+    return hotspot(view, found, found < 0 ? 0 : hotspots->lines[found].max_ns);
 }
 
 static PyObject *worst(PyObject *self, void *closure) {
     struct view *view = (struct view *)self;
+    const struct diag_hotspots *hotspots = view->hotspots;
+    ptrdiff_t found = -1;
 
     (void)closure;
-    return hotspot(view, view->worst_line, view->worst_s);
+    for (size_t i = 0; i < hotspots->capacity; i++)
+        if (hotspots->lines[i].count > 0 &&
+            (found < 0 || hotspots->lines[i].sum_ns > hotspots->lines[found].sum_ns))
+            found = (ptrdiff_t)i;
+    return hotspot(view, found, found < 0 ? 0 : hotspots->lines[found].sum_ns);
+}
+
+static int put_line(PyObject *calls, int line, const struct line_time *time) {
+    PyObject *key = PyLong_FromLong(line);
+    PyObject *value = Py_BuildValue("[Kdd]", (unsigned long long)time->count, seconds(time->max_ns),
+                                    seconds(time->sum_ns));
+    int result = key == NULL || value == NULL ? -1 : PyDict_SetItem(calls, key, value);
+
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return result;
+}
+
+static PyObject *calls(PyObject *self, void *closure) {
+    struct view *view = (struct view *)self;
+    const struct diag_hotspots *hotspots = view->hotspots;
+    PyObject *dict;
+
+    (void)closure;
+    if (view->calls != NULL)
+        return Py_NewRef(view->calls);
+    dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i < hotspots->capacity; i++)
+        if (hotspots->lines[i].count > 0 &&
+            put_line(dict, hotspots->first_line + (int)i, &hotspots->lines[i]) < 0)
+            Py_CLEAR(dict);
+    Py_XSETREF(view->calls, Py_XNewRef(dict));
+    return dict;
 }
 
 static void dealloc(PyObject *self) {
@@ -186,6 +228,7 @@ static void dealloc(PyObject *self) {
     Py_CLEAR(view->calls);
     Py_CLEAR(view->filename);
     Py_CLEAR(view->globals);
+    diag_hotspots_unref(view->hotspots);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -200,17 +243,22 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
 }
 
 static PyObject *repr(PyObject *self) {
-    return PyUnicode_FromFormat("<hotspots of %R: %R>", ((struct view *)self)->filename,
-                                ((struct view *)self)->calls);
+    PyObject *dict = calls(self, NULL), *text;
+
+    if (dict == NULL)
+        return NULL;
+    text = PyUnicode_FromFormat("<hotspots of %R: %R>", ((struct view *)self)->filename, dict);
+    Py_DECREF(dict);
+    return text;
 }
 
 static PyMemberDef members[] = {
-    {"calls", T_OBJECT, offsetof(struct view, calls), READONLY, NULL},
     {"filename", T_OBJECT, offsetof(struct view, filename), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef getset[] = {
+    {"calls", calls, NULL, NULL, NULL},
     {"slowest", slowest, NULL, NULL, NULL},
     {"worst", worst, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -249,26 +297,7 @@ static int make_types(void) {
     return hotspot_type == NULL || view_type == NULL ? -1 : 0;
 }
 
-static int put_line(struct view *view, int line, const struct line_time *time) {
-    PyObject *key = PyLong_FromLong(line);
-    PyObject *value = Py_BuildValue("[Kdd]", (unsigned long long)time->count, seconds(time->max_ns),
-                                    seconds(time->sum_ns));
-    int result = key == NULL || value == NULL ? -1 : PyDict_SetItem(view->calls, key, value);
-
-    Py_XDECREF(key);
-    Py_XDECREF(value);
-    if (view->slowest_line == 0 || seconds(time->max_ns) > view->slowest_s) {
-        view->slowest_line = line;
-        view->slowest_s = seconds(time->max_ns);
-    }
-    if (view->worst_line == 0 || seconds(time->sum_ns) > view->worst_s) {
-        view->worst_line = line;
-        view->worst_s = seconds(time->sum_ns);
-    }
-    return result;
-}
-
-PyObject *diag_hotspots_object(const struct diag_hotspots *hotspots, PyCodeObject *code,
+PyObject *diag_hotspots_object(struct diag_hotspots *hotspots, PyCodeObject *code,
                                PyObject *globals) {
     struct view *view;
 
@@ -277,14 +306,9 @@ PyObject *diag_hotspots_object(const struct diag_hotspots *hotspots, PyCodeObjec
     view = (struct view *)view_type->tp_alloc(view_type, 0);
     if (view == NULL)
         return NULL;
+    hotspots->references++;
+    view->hotspots = hotspots;
     view->filename = Py_NewRef(code->co_filename);
     view->globals = Py_NewRef(globals == NULL ? Py_None : globals);
-    view->calls = PyDict_New();
-    for (size_t i = 0; view->calls != NULL && i < hotspots->capacity; i++)
-        if (hotspots->lines[i].count > 0 &&
-            put_line(view, hotspots->first_line + (int)i, &hotspots->lines[i]) < 0)
-            Py_CLEAR(view->calls);
-    if (view->calls == NULL)
-        Py_CLEAR(view);
     return (PyObject *)view;
 }

@@ -12,9 +12,9 @@
 
 struct diag_hotspots;
 
-/* NULL: out of memory. */
+/* NULL: out of memory. The caller has the one reference. */
 struct diag_hotspots *diag_hotspots_new(PyCodeObject *code);
-void diag_hotspots_free(struct diag_hotspots *hotspots); /* NULL is fine */
+void diag_hotspots_unref(struct diag_hotspots *hotspots); /* NULL is fine */
 
 /* `line` is about to be executed; the one before it is done. */
 void diag_hotspots_line(struct diag_hotspots *hotspots, int line, uint64_t now_ns);
@@ -24,11 +24,11 @@ void diag_hotspots_resume(struct diag_hotspots *hotspots, uint64_t now_ns);
 /* The last line is done. */
 void diag_hotspots_end(struct diag_hotspots *hotspots, uint64_t now_ns);
 
-/* A new object with the attributes `slowest` and `worst` (of the line with the slowest single
- * execution, and the worst cumulated time: (time, lineno, source), times in seconds; None if no
- * line was seen), `calls` (a dict of lineno: [count, max, sum]), `filename` and `source(lineno)`.
- * NULL with an exception. */
-PyObject *diag_hotspots_object(const struct diag_hotspots *hotspots, PyCodeObject *code,
+/* Takes a reference; to be called when the last line is done. A new object with the attributes
+ * `slowest` and `worst` (of the line with the slowest single execution, and the worst cumulated
+ * time: (time, lineno, source), times in seconds; None if no line was seen), `calls` (a dict of
+ * lineno: [count, max, sum]), `filename` and `source(lineno)`. NULL with an exception. */
+PyObject *diag_hotspots_object(struct diag_hotspots *hotspots, PyCodeObject *code,
                                PyObject *globals);
 
 #endif
