@@ -77,8 +77,10 @@ enum diag_status diag_action_new(const struct diag_spec *spec, int line,
     if (status != DIAG_OK)
         return status;
     action->is_clocked = action->aggregator == NULL && sink->hit == NULL;
-    if (sink->hit != NULL && action->aggregator == NULL && action->tags == NULL)
+    if (sink->hit != NULL && action->aggregator == NULL && action->tags == NULL) {
         action->constant = diag_expression_constant(action->value);
+        action->is_fetch = diag_expression_is_fetch(action->value);
+    }
     note_warnings(action);
     *out = DIAG_TAKE_PTR(action);
     return DIAG_OK;
@@ -296,6 +298,11 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
     }
     if (action->is_elapsed) {
         fire_elapsed(action, call, now_unix_ns);
+        return;
+    }
+    if (action->is_fetch && (value = diag_expression_borrow(action->value, call)) != NULL) {
+        action->hits++;
+        action->sink->hit(action->sink->context, action->spec_id, value, NULL);
         return;
     }
     value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);

@@ -26,6 +26,7 @@ struct diag_action {
     struct diag_expression *tags;       /* NULL: none */
     struct diag_aggregator *aggregator; /* NULL: a log instrument */
     PyObject *constant;                 /* the value if there is nothing to do but hand it over */
+    bool is_fetch;                      /* the value is only to be fetched and handed over */
     bool is_elapsed;                    /* the value is `elapsed`, and there are no tags */
     bool is_clocked;                    /* a hit tells when it was */
     bool was_interrupted;               /* a signal handler of the program raised while it ran */
@@ -55,7 +56,7 @@ static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {
 
 /* True if firing it runs no Python code, and cannot raise. */
 static inline bool diag_action_is_plain(const struct diag_action *action) {
-    return action->is_elapsed || action->constant != NULL;
+    return action->is_elapsed || action->is_fetch || action->constant != NULL;
 }
 
 /* Ends it with a state and a message (may be NULL), and tells the sink. */

@@ -11,7 +11,7 @@
  * does not come for a function of one line unless PY_START is on as well (gh-155992).
  *
  * The interpreter lets no events through on a thread while a callback runs there, or an instrument
- * (which counts as tracing, see action_list.c): there is nothing to guard against, nor to count.
+ * (which counts as tracing, see action_list.c), unless that calls sys.call_tracing().
  *
  * The tool id and the table belong to the process: the interpreter has six ids, and callbacks can
  * come in as long as one of them is ours. */
@@ -27,6 +27,7 @@
 #include <structmember.h>
 
 #include "inproc/engine/describe.h"
+#include "inproc/engine/thread_state.h"
 
 #define TOOL_NAME "diagnose"
 
@@ -128,13 +129,20 @@ static void erase(struct entry *entry) {
     monitoring.count--;
 }
 
-/* The observer to tell of an event, args[0] being the code; NULL: there is none, or it is not the
- * interpreter who calls with `count` arguments. */
+static inline bool is_reentrant(struct diag_observer *observer) {
+    if (DIAG_LIKELY(!diag_thread_state_get()->is_in_probe))
+        return false;
+    observer->reentrant++;
+    return true;
+}
+
+/* The observer to tell of an event, args[0] being the code; NULL: there is none, or an instrument
+ * runs, or it is not the interpreter who calls with `count` arguments. */
 static inline struct diag_observer *observer_of(PyObject *const *args, size_t nargsf,
                                                 Py_ssize_t count) {
     struct entry *entry = PyVectorcall_NARGS(nargsf) < count ? NULL : find(args[0]);
 
-    return entry == NULL ? NULL : entry->observer;
+    return entry == NULL || is_reentrant(entry->observer) ? NULL : entry->observer;
 }
 
 static inline diag_py_frame *frame(void) {
@@ -227,7 +235,8 @@ static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, P
         line = PyLong_AsLong(args[1]);
     if (entry == NULL || !is_wanted(entry->observer, (int)line))
         return Py_NewRef(monitoring.disable);
-    entry->observer->line(entry->observer, frame(), (int)line);
+    if (!is_reentrant(entry->observer))
+        entry->observer->line(entry->observer, frame(), (int)line);
     Py_RETURN_NONE;
 }
 

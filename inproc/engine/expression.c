@@ -87,21 +87,21 @@ static bool is_inside_point(enum diag_point point) {
     return point == DIAG_POINT_END || point == DIAG_POINT_LINE;
 }
 
-/* What a hit has to bring along. */
 /* What is hard to note down at the start: the function may take items out of its **kwargs, and the
  * arguments that share the last bit cannot be told apart. */
 static bool reads_what_alters(const struct diag_expression *expression) {
     PyCodeObject *code = expression->target;
-    int last = code == NULL ? -1 : diag_py_argument_count(code) - 1;
+    int last = code == NULL ? 0 : diag_py_argument_count(code) - 1;
 
     if (code == NULL)
         return false;
-    if (last >= ARGUMENT_BITS - 1 && (expression->arguments >> (ARGUMENT_BITS - 1)))
-        return true;
+    if (last >= ARGUMENT_BITS - 1)
+        return expression->arguments >> (ARGUMENT_BITS - 1);
     return (code->co_flags & CO_VARKEYWORDS) &&
            (expression->names.unforeseen != NULL || (expression->arguments >> last & 1));
 }
 
+/* What a hit has to bring along. */
 static void sum_up(struct diag_expression *expression) {
     bool reads_all = expression->names.unforeseen != NULL || expression->form == FORM_NAMESPACE;
 
@@ -407,6 +407,37 @@ static bool brings_unforeseen(const struct diag_expression *expression,
         if (diag_call_has_extra_keyword(call, PyTuple_GET_ITEM(names, i)))
             return true;
     return false;
+}
+
+bool diag_expression_is_fetch(const struct diag_expression *expression) {
+    const struct diag_expression_parameter *parameter = &expression->names.parameters[0];
+
+    if (expression->form != FORM_NAME || expression->names.unforeseen != NULL ||
+        expression->names.parameter_count != 1 || expression->target == NULL)
+        return false;
+    switch (parameter->source) {
+    case DIAG_EXPRESSION_SOURCE_CONTEXT:
+        return parameter->context == DIAG_CONTEXT_RESULT;
+    case DIAG_EXPRESSION_SOURCE_ARGUMENT:
+        return parameter->index < expression->target->co_argcount;
+    case DIAG_EXPRESSION_SOURCE_VARIABLE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+PyObject *diag_expression_borrow(const struct diag_expression *expression,
+                                 const struct diag_call *call) {
+    const struct diag_expression_parameter *parameter = &expression->names.parameters[0];
+
+    if (parameter->source == DIAG_EXPRESSION_SOURCE_CONTEXT)
+        return call->result;
+    if (DIAG_UNLIKELY(call->code != expression->target)) /* the function has a new code object */
+        return NULL;
+    return parameter->source == DIAG_EXPRESSION_SOURCE_VARIABLE
+               ? diag_call_borrow_local(call, parameter->index)
+               : diag_call_borrow_argument(call, parameter->index);
 }
 
 PyObject *diag_expression_evaluate(const struct diag_expression *expression,

@@ -65,6 +65,14 @@ PyObject *diag_expression_constant(const struct diag_expression *expression);
 /* True if its value is diag_call_elapsed_s: no object need be made to know it. */
 bool diag_expression_is_elapsed(const struct diag_expression *expression);
 
+/* True if its value is `result`, an argument that may be given by position, or a variable of the
+ * frame: fetching it runs nothing, not even the garbage collector. */
+bool diag_expression_is_fetch(const struct diag_expression *expression);
+
+/* The value of such an expression, borrowed from the call. NULL: it has to be evaluated. */
+PyObject *diag_expression_borrow(const struct diag_expression *expression,
+                                 const struct diag_call *call);
+
 /* Names that nothing has yet: neither the function nor the context nor the namespaces. A text such
  * as "instrument.value: nothing is called 'x' or 'y' yet"; "" if there are none. */
 const char *diag_expression_warning(const struct diag_expression *expression);

@@ -64,8 +64,12 @@ static PyObject *argument_to_keep(const struct diag_call *call, int index) {
         (call->code->co_flags & CO_VARKEYWORDS) && index == diag_py_argument_count(call->code) - 1;
     PyObject *value = diag_call_argument(call, index);
 
-    if (is_kwargs && value != NULL && PyDict_CheckExact(value))
+    if (is_kwargs && value != NULL && PyDict_CheckExact(value)) {
+        int was_on = diag_py_pause_gc(); /* whose finalisers might free the probe */
+
         Py_SETREF(value, PyDict_Copy(value));
+        diag_py_resume_gc(was_on);
+    }
     PyErr_Clear();
     return value;
 }

@@ -32,13 +32,18 @@ static bool enter(struct diag_hook *hook, struct diag_call *call) {
     struct diag_action_list *list = DIAG_CONTAINER_OF(hook, struct diag_probe, hook)->list;
     uint64_t now_unix_ns;
 
-    list->references++;
-    call->state = list;
-    Py_XINCREF(call->code);
     call->captured_mask = 0;
     call->hotspots = NULL;
     call->result = NULL;
     now_unix_ns = begin(list, call);
+    if (list->points == 1u << DIAG_POINT_CALL && list->guarded_points == 0) {
+        /* runs nothing that could alter the probe */
+        diag_action_list_fire(list, DIAG_POINT_CALL, 0, true, call, now_unix_ns);
+        return false;
+    }
+    list->references++;
+    call->state = list;
+    Py_XINCREF(call->code);
     if (diag_action_list_has(list, DIAG_POINT_CALL))
         diag_action_list_fire(list, DIAG_POINT_CALL, 0, true, call, now_unix_ns);
     if (!diag_action_list_has(list, DIAG_POINT_RETURN)) {
