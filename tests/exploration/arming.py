@@ -33,18 +33,25 @@ def _load_driver(folder):
     return driver
 
 
-def _call_value(code, number):
-    if code is None:
-        return "None"
-    arguments = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
-    return arguments[number % len(arguments)] if arguments else "None"
+def _arguments(code):
+    """Names of parameters, *args and **kwargs included."""
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & 4) + bool(code.co_flags & 8)  # inspect.CO_VARARGS, _VARKEYWORDS
+    return code.co_varnames[:count]
 
 
-def _inside_value(code, number):
-    names = [name for name in code.co_varnames if name.isidentifier()]
-    if number % 5 == 0:
+def _call_value(found, number):
+    names = () if found.outer is None or found.has_namesakes else _arguments(found.outer)
+    return names[number % len(names)] if names else "None"
+
+
+def _inside_value(found, number):
+    names = [name for name in found.code.co_varnames if name.isidentifier()]
+    if number % 5 == 0 and "locals" not in names:
         return "locals()"
-    return names[number % len(names)] if names and number % 2 else "None"
+    if number % 2 == 0 or not names or found.has_namesakes:
+        return "None"
+    return names[number % len(names)]
 
 
 class _Sweep:
@@ -65,16 +72,16 @@ class _Sweep:
 
     def values_of(self, found):
         """(event, value) of each spec of a function."""
-        events, number, code = self.config["events"], len(self.records), found.code
+        events, number = self.config["events"], len(self.records)
         if "call" in events:
-            yield "call", _call_value(found.outer, number)
+            yield "call", _call_value(found, number)
         if "return" in events:
             yield "return", "result"
         if "end" in events:
-            yield "end", _inside_value(code, number + 1)
+            yield "end", _inside_value(found, number + 1)
         if "line" in events:
-            for line in own_lines(code):  # noqa: F821  functions.py
-                yield "line:%d" % line, _inside_value(code, number + line)
+            for line in own_lines(found.code):  # noqa: F821  functions.py
+                yield "line:%d" % line, _inside_value(found, number + line)
 
     def specs_of(self, module, code, alias):
         name = module.__spec__.name
@@ -117,19 +124,22 @@ class _Sweep:
 
     def keep_armed(self, specs):
         statuses = self.driver.statuses()
-        has_pending = False
+        has_refused = False
         for spec in specs:
             status = statuses[spec["id"]]
             record = self.records[spec["id"]]
-            if status["state"] == "ARMED":
+            # `file.py:LINE` waits for the end of the import
+            record["is_coming"] = status["state"] == "PENDING" and \
+                spec["target"] == record["target"]
+            if status["state"] == "ARMED" or record["is_coming"]:
                 record["mechanism"] = status["mechanism"]
-                record["excluded"] = status.get("excluded", "")
+                record["excluded"] = status["excluded"]
                 self.specs.append(spec)
             else:
-                has_pending |= status["state"] == "PENDING"
+                has_refused = True
                 record["state"] = "REFUSED"
                 record["message"] = status["message"]
-        if has_pending:  # nothing need be done at further imports
+        if has_refused:  # nothing need be done about them at further imports
             self.driver.apply(self.specs)
 
     def imported(self, module):
@@ -149,9 +159,12 @@ class _Sweep:
         for spec_id, status in self.driver.statuses().items():
             record = self.records[spec_id]
             if record["state"] != "REFUSED":
-                record["state"], record["message"] = status["state"], status["message"]
+                is_refused = record["is_coming"] and status["state"] != "ARMED" and \
+                    not status["errors"]
+                record["state"] = "REFUSED" if is_refused else status["state"]
+                record["message"] = status["message"]
                 record["hits"] = status["hits"]
-                record["skips"] = sum(status.get("skips", {}).values())
+                record["skips"] = sum(status["skips"].values())
         self.write({"records": list(self.records.values()), "unnamed": self.unnamed,
                     "functions": {name: sorted(there) for name, there in self.functions.items()},
                     "hits": self.driver.hits()})

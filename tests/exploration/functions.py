@@ -11,10 +11,12 @@ _PARTS_OF_FUNCTIONS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
 
 class Found:
     """`target`: what names it, `*.` for the module; None: nothing does. `code`: as it was written.
-    `outer`: what a caller calls, which may be a decorator's; None: it is implemented in C."""
+    `outer`: what a caller calls, which may be a decorator's; None: it is implemented in C.
+    `has_namesakes`: the target names other functions as well."""
 
-    def __init__(self, name, code, target, outer):
+    def __init__(self, name, code, target, outer, has_namesakes=False):
         self.name, self.code, self.target, self.outer = name, code, target, outer
+        self.has_namesakes = has_namesakes
 
 
 def _key(code):
@@ -23,7 +25,9 @@ def _key(code):
 
 
 def own_lines(code):
-    return sorted({line for _, _, line in code.co_lines() if line})
+    """Those that begin code of the function: not that of its `def`."""
+    lines = {line for _, _, line in code.co_lines() if line}
+    return sorted(lines if len(lines) == 1 else lines - {code.co_firstlineno})
 
 
 def _inner_codes(code):
@@ -116,7 +120,9 @@ class _Search:
         """`target`: of the function or class that `code` belongs to; None: it has no name."""
         is_function = code.co_flags & _IS_FUNCTION
         between = ".<locals>." if is_function else "."
-        for inner in _inner_codes(code):
+        inners = _inner_codes(code)
+        names = [inner.co_name for inner in inners]
+        for inner in inners:
             name = inner.co_name
             inner_target, outer = self.paths.get(_key(inner), (None, inner))
             if inner_target is None and target is not None and name.isidentifier():
@@ -124,7 +130,8 @@ class _Search:
                     inner_target = target + between + name
             if inner.co_flags & _IS_FUNCTION and name not in _PARTS_OF_FUNCTIONS:
                 shown = inner_target or self.line_target(inner, ancestors + [code])
-                self.found.append(Found(inner.co_qualname, inner, shown, outer))
+                self.found.append(Found(inner.co_qualname, inner, shown, outer,
+                                        _key(inner) not in self.paths and names.count(name) > 1))
             self.visit(inner, inner_target, ancestors + [code])
 
     def run(self):
