@@ -163,7 +163,8 @@ def test_what_a_command_starts_has_no_probes(folder):
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                                 check=True).stdout
         assert "engine_testing" not in output
-        assert os.environ["PYTHONPATH"] == "somewhere" and sys.path[1] == os.path.abspath("somewhere")
+        assert os.environ["PYTHONPATH"] == "somewhere"
+        assert sys.path[1] == os.path.abspath("somewhere")
         pid = os.fork()
         if pid == 0:
             library.plain(1)
