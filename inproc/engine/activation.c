@@ -11,8 +11,8 @@ static size_t slot_of(const struct diag_activation_table *table, const void *fra
            (table->capacity - 1);
 }
 
-static struct diag_activation *find_entry(const struct diag_activation_table *table,
-                                          const diag_py_frame *frame) {
+struct diag_activation *diag_activation_find_further(const struct diag_activation_table *table,
+                                                     const diag_py_frame *frame) {
     if (table->count == 0)
         return NULL;
     for (size_t i = slot_of(table, frame);; i = (i + 1) & (table->capacity - 1)) {
@@ -21,11 +21,6 @@ static struct diag_activation *find_entry(const struct diag_activation_table *ta
         if (table->entries[i].frame == NULL)
             return NULL;
     }
-}
-
-struct diag_activation *diag_activation_find(struct diag_activation_table *table,
-                                             const diag_py_frame *frame) {
-    return DIAG_LIKELY(table->first.frame == frame) ? &table->first : find_entry(table, frame);
 }
 
 static struct diag_activation *free_slot(struct diag_activation_table *table,
@@ -76,50 +71,32 @@ static void erase(struct diag_activation_table *table, struct diag_activation *a
     table->count--;
 }
 
-struct diag_activation *diag_activation_add(struct diag_activation_table *table,
-                                            const diag_py_frame *frame,
-                                            struct diag_activation *left) {
-    struct diag_activation *activation = &table->first;
-
-    left->frame = NULL;
-    if (DIAG_UNLIKELY(table->first.frame != NULL || table->count > 0)) {
-        diag_activation_take(table, frame, left);
-        if (table->first.frame != NULL) {
-            if (!make_room(table))
-                return NULL;
-            activation = free_slot(table, frame);
-        }
-    }
-    activation->frame = frame;
-    activation->list = NULL;
-    activation->active_ns = 0;
-    activation->hotspots = NULL;
-    activation->captured_mask = 0;
-    return activation;
+struct diag_activation *diag_activation_add_further(struct diag_activation_table *table,
+                                                    const diag_py_frame *frame,
+                                                    struct diag_activation *left) {
+    diag_activation_take(table, frame, left);
+    if (table->first.frame == NULL)
+        return &table->first;
+    return make_room(table) ? free_slot(table, frame) : NULL;
 }
 
-bool diag_activation_take(struct diag_activation_table *table, const diag_py_frame *frame,
-                          struct diag_activation *out) {
-    struct diag_activation *activation = diag_activation_find(table, frame);
+bool diag_activation_take_further(struct diag_activation_table *table, const diag_py_frame *frame,
+                                  struct diag_activation *out) {
+    struct diag_activation *activation = diag_activation_find_further(table, frame);
 
     if (activation == NULL)
         return false;
     *out = *activation;
-    if (activation == &table->first)
-        activation->frame = NULL;
-    else
-        erase(table, activation);
+    erase(table, activation);
     return true;
 }
 
-void diag_activation_done(struct diag_activation *activation) {
-    if (activation->captured_mask != 0) {
-        for (int i = 0; i < __builtin_popcountll(activation->captured_mask); i++)
-            Py_XDECREF(activation->captured[i]);
+void diag_activation_free_notes(struct diag_activation *activation) {
+    for (int i = 0; i < __builtin_popcountll(activation->captured_mask); i++)
+        Py_XDECREF(activation->captured[i]);
+    if (activation->captured_mask != 0)
         free(activation->captured);
-    }
     diag_hotspots_unref(activation->hotspots);
-    diag_action_list_unref(activation->list);
 }
 
 void diag_activation_table_done(struct diag_activation_table *table) {

@@ -34,23 +34,63 @@ struct diag_activation_table {
     size_t count;                    /* of entries */
 };
 
+/* Where the place of its own is taken, or may hold what is left of the frame. */
+struct diag_activation *diag_activation_add_further(struct diag_activation_table *table,
+                                                    const diag_py_frame *frame,
+                                                    struct diag_activation *left);
+struct diag_activation *diag_activation_find_further(const struct diag_activation_table *table,
+                                                     const diag_py_frame *frame);
+bool diag_activation_take_further(struct diag_activation_table *table, const diag_py_frame *frame,
+                                  struct diag_activation *out);
+
 /* A fresh one for `frame`; what was left there goes to *left (its `frame` is NULL if there was
  * nothing), for the caller to free. Valid until the next call of this function or of
  * diag_activation_take. NULL: out of memory. */
-struct diag_activation *diag_activation_add(struct diag_activation_table *table,
-                                            const diag_py_frame *frame,
-                                            struct diag_activation *left);
+static inline struct diag_activation *diag_activation_add(struct diag_activation_table *table,
+                                                          const diag_py_frame *frame,
+                                                          struct diag_activation *left) {
+    struct diag_activation *activation = &table->first;
+
+    left->frame = NULL;
+    if (DIAG_UNLIKELY(table->first.frame != NULL || table->count > 0)) {
+        activation = diag_activation_add_further(table, frame, left);
+        if (activation == NULL)
+            return NULL;
+    }
+    activation->frame = frame;
+    activation->list = NULL;
+    activation->active_ns = 0;
+    activation->hotspots = NULL;
+    activation->captured_mask = 0;
+    return activation;
+}
 
 /* NULL: none. */
-struct diag_activation *diag_activation_find(struct diag_activation_table *table,
-                                             const diag_py_frame *frame);
+static inline struct diag_activation *diag_activation_find(struct diag_activation_table *table,
+                                                           const diag_py_frame *frame) {
+    return DIAG_LIKELY(table->first.frame == frame) ? &table->first
+                                                    : diag_activation_find_further(table, frame);
+}
 
 /* Moves the activation out of the table; false: there is none. The caller owns what it holds. */
-bool diag_activation_take(struct diag_activation_table *table, const diag_py_frame *frame,
-                          struct diag_activation *out);
+static inline bool diag_activation_take(struct diag_activation_table *table,
+                                        const diag_py_frame *frame, struct diag_activation *out) {
+    if (DIAG_UNLIKELY(table->first.frame != frame))
+        return diag_activation_take_further(table, frame, out);
+    *out = table->first;
+    table->first.frame = NULL;
+    return true;
+}
+
+/* Frees what an activation holds but the reference to its list. May run finalisers. */
+void diag_activation_free_notes(struct diag_activation *activation);
 
 /* Frees what an activation holds. May run finalisers. */
-void diag_activation_done(struct diag_activation *activation);
+static inline void diag_activation_done(struct diag_activation *activation) {
+    if (DIAG_UNLIKELY(activation->captured_mask != 0 || activation->hotspots != NULL))
+        diag_activation_free_notes(activation);
+    diag_action_list_unref(activation->list);
+}
 
 void diag_activation_table_done(struct diag_activation_table *table);
 

@@ -37,8 +37,9 @@ static bool enter(struct diag_hook *hook, struct diag_call *call) {
     call->result = NULL;
     now_unix_ns = begin(list, call);
     if (list->points == 1u << DIAG_POINT_CALL && list->guarded_points == 0) {
-        /* runs nothing that could alter the probe */
-        diag_action_list_fire(list, DIAG_POINT_CALL, 0, true, call, now_unix_ns);
+        /* runs nothing that could alter the probe, or that is to be guarded */
+        for (size_t i = 0; i < list->count; i++)
+            diag_action_fire(list->actions[i], call, now_unix_ns);
         return false;
     }
     list->references++;
