@@ -115,7 +115,15 @@ bool diag_interrupt_take(bool may_be_ctrl_c) {
     return true;
 }
 
+/* If that instruction is one of the next instrument's, it is kept once more. */
 static int raise_now(void *exception) {
+    if (diag_thread_state.is_in_probe) {
+        PyObject *former = diag_thread_state.interrupt;
+
+        diag_thread_state.interrupt = exception;
+        Py_XDECREF(former);
+        return 0;
+    }
     PyErr_SetObject((PyObject *)Py_TYPE((PyObject *)exception), exception);
     Py_DECREF((PyObject *)exception);
     return -1;

@@ -66,6 +66,8 @@ class ShutdownTest(unittest.TestCase):
         ("sys.exit", "sys.exit(3)", 3, ""),
         ("an exception", "def fail(): raise SystemExit(work(4))\nfail()", 6, ""),
         ("_exit", "os._exit(4)", 4, ""),
+        ("a signal", "import signal\nsignal.signal(signal.SIGALRM, lambda *_: sys.exit(5))\n"
+         "signal.setitimer(signal.ITIMER_REAL, 0.05)\nbusy()", 5, ""),
         ("atexit", "atexit.register(lambda: (work(), engine_testing.statuses()))", 0, ""),
         ("stopped", "engine_testing.stop(); work()", 0, ""),
         ("stopped at exit", "atexit.register(engine_testing.stop)", 0, ""),
