@@ -14,6 +14,7 @@
 
 #include "inproc/engine/action_list.h"
 #include "inproc/engine/hotspots.h"
+#include "inproc/engine/pointer_table.h"
 
 struct diag_activation {
     const diag_py_frame *frame;    /* NULL: free */
@@ -29,17 +30,13 @@ struct diag_activation {
 /* One call at a time is the rule: its activation has a place of its own. */
 struct diag_activation_table {
     struct diag_activation first;
-    struct diag_activation *entries; /* open addressing, linear probing, at most half full */
-    size_t capacity;                 /* a power of two, or 0 */
-    size_t count;                    /* of entries */
+    struct diag_pointer_table further;
 };
 
 /* Where the place of its own is taken, or may hold what is left of the frame. */
 struct diag_activation *diag_activation_add_further(struct diag_activation_table *table,
                                                     const diag_py_frame *frame,
                                                     struct diag_activation *left);
-struct diag_activation *diag_activation_find_further(const struct diag_activation_table *table,
-                                                     const diag_py_frame *frame);
 bool diag_activation_take_further(struct diag_activation_table *table, const diag_py_frame *frame,
                                   struct diag_activation *out);
 
@@ -52,7 +49,7 @@ static inline struct diag_activation *diag_activation_add(struct diag_activation
     struct diag_activation *activation = &table->first;
 
     left->frame = NULL;
-    if (DIAG_UNLIKELY(table->first.frame != NULL || table->count > 0)) {
+    if (DIAG_UNLIKELY(table->first.frame != NULL || table->further.count > 0)) {
         activation = diag_activation_add_further(table, frame, left);
         if (activation == NULL)
             return NULL;
@@ -68,8 +65,9 @@ static inline struct diag_activation *diag_activation_add(struct diag_activation
 /* NULL: none. */
 static inline struct diag_activation *diag_activation_find(struct diag_activation_table *table,
                                                            const diag_py_frame *frame) {
-    return DIAG_LIKELY(table->first.frame == frame) ? &table->first
-                                                    : diag_activation_find_further(table, frame);
+    return DIAG_LIKELY(table->first.frame == frame)
+               ? &table->first
+               : diag_pointer_table_find(&table->further, frame, sizeof(struct diag_activation));
 }
 
 /* Moves the activation out of the table; false: there is none. The caller owns what it holds. */

@@ -27,6 +27,7 @@
 #include <structmember.h>
 
 #include "inproc/engine/describe.h"
+#include "inproc/engine/pointer_table.h"
 #include "inproc/engine/thread_state.h"
 
 #define TOOL_NAME "diagnose"
@@ -52,9 +53,7 @@ static const char *const event_names[EVENT_COUNT] = {
 };
 
 static struct {
-    struct entry *entries; /* open addressing, linear probing, at most half full */
-    size_t capacity;       /* a power of two, or 0 */
-    size_t count;
+    struct diag_pointer_table entries;
     size_t raise_count;   /* observers that want DIAG_OBSERVE_RAISE */
     size_t suspend_count; /* and DIAG_OBSERVE_SUSPEND */
     long global_events;   /* that are on */
@@ -66,67 +65,8 @@ static struct {
     PyObject *callbacks[EVENT_COUNT];
 } monitoring = {.tool = -1};
 
-static size_t slot_of(const void *code) {
-    return (size_t)(((uintptr_t)code >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) &
-           (monitoring.capacity - 1);
-}
-
 static inline struct entry *find(const void *code) {
-    if (monitoring.count == 0)
-        return NULL;
-    for (size_t i = slot_of(code);; i = (i + 1) & (monitoring.capacity - 1)) {
-        if ((void *)monitoring.entries[i].code == code)
-            return &monitoring.entries[i];
-        if (monitoring.entries[i].code == NULL)
-            return NULL;
-    }
-}
-
-static void insert(struct entry entry) {
-    size_t i = slot_of(entry.code);
-
-    while (monitoring.entries[i].code != NULL)
-        i = (i + 1) & (monitoring.capacity - 1);
-    monitoring.entries[i] = entry;
-    monitoring.count++;
-}
-
-static bool make_room(void) {
-    struct entry *old = monitoring.entries;
-    size_t old_capacity = monitoring.capacity;
-    size_t capacity = old_capacity == 0 ? 16 : old_capacity * 2;
-    struct entry *entries;
-
-    if ((monitoring.count + 1) * 2 <= old_capacity)
-        return true;
-    entries = calloc(capacity, sizeof *entries);
-    if (entries == NULL)
-        return false;
-    monitoring.entries = entries;
-    monitoring.capacity = capacity;
-    monitoring.count = 0;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].code != NULL)
-            insert(old[i]);
-    free(old);
-    return true;
-}
-
-/* Entries behind the hole that would no longer be found move into it. */
-static void erase(struct entry *entry) {
-    size_t mask = monitoring.capacity - 1, hole = (size_t)(entry - monitoring.entries), i = hole;
-
-    for (;;) {
-        i = (i + 1) & mask;
-        if (monitoring.entries[i].code == NULL)
-            break;
-        if (((i - slot_of(monitoring.entries[i].code)) & mask) >= ((i - hole) & mask)) {
-            monitoring.entries[hole] = monitoring.entries[i];
-            hole = i;
-        }
-    }
-    memset(&monitoring.entries[hole], 0, sizeof monitoring.entries[hole]);
-    monitoring.count--;
+    return diag_pointer_table_find(&monitoring.entries, code, sizeof(struct entry));
 }
 
 static inline bool is_reentrant(struct diag_observer *observer) {
@@ -451,8 +391,8 @@ static int ensure_tool(void) {
     monitoring.global_events = 0;
     if (prepare() < 0 || take_tool() < 0 || register_callbacks() < 0)
         return -1;
-    for (size_t i = 0; i < monitoring.capacity; i++) {
-        struct entry *entry = &monitoring.entries[i];
+    for (size_t i = 0; i < monitoring.entries.capacity; i++) {
+        struct entry *entry = diag_pointer_table_at(&monitoring.entries, i, sizeof *entry);
 
         if (entry->code != NULL &&
             set_events(entry->code, events_of(entry->code, entry->observer)) < 0)
@@ -482,14 +422,14 @@ static enum diag_status fail(struct diag_error *err) {
 }
 
 static void release_if_unused(void) {
-    if (monitoring.count == 0 && monitoring.tool >= 0)
+    if (monitoring.entries.count == 0 && monitoring.tool >= 0)
         leave_tool();
 }
 
 static void forget(struct entry *entry) {
     PyCodeObject *code = entry->code;
 
-    erase(entry);
+    diag_pointer_table_remove(&monitoring.entries, entry, sizeof *entry);
     Py_DECREF(code);
     release_if_unused();
 }
@@ -515,12 +455,11 @@ static enum diag_status attach(PyCodeObject *code, struct diag_observer *observe
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
     if (ensure_tool() < 0)
         return fail(err);
-    if (!make_room()) {
+    if (diag_pointer_table_add(&monitoring.entries, &entry, sizeof entry) == NULL) {
         release_if_unused();
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "sys.monitoring");
     }
     Py_INCREF(code);
-    insert(entry);
     observer->counted = 0;
     if (start_events(code, observer) < 0) {
         enum diag_status status = fail(err);

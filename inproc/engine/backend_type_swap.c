@@ -25,6 +25,7 @@
 #include <structmember.h>
 
 #include "inproc/engine/init_cache.h"
+#include "inproc/engine/pointer_table.h"
 #include "inproc/engine/thread_state.h"
 
 /* A function's version, and what it stands for. */
@@ -42,76 +43,14 @@ struct entry {
 
 struct swapped {
     PyTypeObject type;
-    struct entry *entries; /* open addressing, linear probing */
-    size_t capacity;       /* a power of two, or 0 */
-    size_t count;
+    struct diag_pointer_table entries;
     vectorcallfunc unprobed; /* of functions that nobody has changed */
 };
 
 static struct swapped swapped;
 
-static size_t slot_of(const struct swapped *table, const void *function) {
-    return (size_t)(((uintptr_t)function >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) &
-           (table->capacity - 1);
-}
-
-static struct entry *find(const struct swapped *table, const void *function) {
-    if (table->count == 0)
-        return NULL;
-    for (size_t i = slot_of(table, function);; i = (i + 1) & (table->capacity - 1)) {
-        if (table->entries[i].function == function)
-            return &table->entries[i];
-        if (table->entries[i].function == NULL)
-            return NULL;
-    }
-}
-
-static void insert(struct swapped *table, struct entry entry) {
-    size_t i = slot_of(table, entry.function);
-
-    while (table->entries[i].function != NULL)
-        i = (i + 1) & (table->capacity - 1);
-    table->entries[i] = entry;
-    table->count++;
-}
-
-/* At most half full. */
-static bool make_room(struct swapped *table) {
-    struct entry *old = table->entries;
-    size_t old_capacity = table->capacity;
-    size_t capacity = old_capacity == 0 ? 16 : old_capacity * 2;
-    struct entry *entries;
-
-    if ((table->count + 1) * 2 <= old_capacity)
-        return true;
-    entries = calloc(capacity, sizeof *entries);
-    if (entries == NULL)
-        return false;
-    table->entries = entries;
-    table->capacity = capacity;
-    table->count = 0;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].function != NULL)
-            insert(table, old[i]);
-    free(old);
-    return true;
-}
-
-/* Entries behind the hole that would no longer be found move into it. */
-static void erase(struct swapped *table, struct entry *entry) {
-    size_t mask = table->capacity - 1, hole = (size_t)(entry - table->entries), i = hole;
-
-    for (;;) {
-        i = (i + 1) & mask;
-        if (table->entries[i].function == NULL)
-            break;
-        if (((i - slot_of(table, table->entries[i].function)) & mask) >= ((i - hole) & mask)) {
-            table->entries[hole] = table->entries[i];
-            hole = i;
-        }
-    }
-    memset(&table->entries[hole], 0, sizeof table->entries[hole]);
-    table->count--;
+static inline struct entry *find(const struct swapped *table, const void *function) {
+    return diag_pointer_table_find(&table->entries, function, sizeof(struct entry));
 }
 
 static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames);
@@ -145,7 +84,7 @@ static void restore(struct swapped *table, struct entry *at) {
     struct entry entry = *at;
     PyFunctionObject *function = (PyFunctionObject *)entry.function;
 
-    erase(table, at);
+    diag_pointer_table_remove(&table->entries, at, sizeof entry);
     if (Py_TYPE(function) == &table->type)
         Py_SET_TYPE(function, &PyFunction_Type);
     if (function->vectorcall == thunk) {
@@ -284,11 +223,14 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook,
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
     if (swapped.unprobed == NULL)
         swapped.unprobed = find_unprobed(function);
-    if (swapped.unprobed == NULL || ready(&swapped) < 0 || !make_room(&swapped) ||
+    if (swapped.unprobed == NULL || ready(&swapped) < 0 ||
         (entry.version = version_new(function)) == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "type swap");
+    if (diag_pointer_table_add(&swapped.entries, &entry, sizeof entry) == NULL) {
+        version_free(entry.version);
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "type swap");
+    }
     Py_INCREF(object);
-    insert(&swapped, entry);
     diag_py_set_vectorcall(function, thunk);
     Py_SET_TYPE(function, &swapped.type);
     status = diag_init_cache_forget(object, err);

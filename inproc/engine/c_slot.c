@@ -12,13 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inproc/engine/pointer_table.h"
+
 #define THUNK_COUNT 64
 
 /* The reverse of DIAG_PY_SLOT. */
 #define FUNCTION(pointer) (__extension__(ternaryfunc)(pointer))
 
 struct entry {
-    struct diag_c_listener *listener; /* NULL: free. Owned */
+    PyObject *callable;               /* the listener's; NULL: free */
+    struct diag_c_listener *listener; /* owned */
     vectorcallfunc vectorcall;        /* the object's own; NULL: it has none */
     void **patched[2];                /* in its type, and in the slot wrapper; NULL: not patched */
 };
@@ -30,11 +33,7 @@ struct patch {
     size_t user_count;
 };
 
-static struct {
-    struct entry *entries; /* open addressing, linear probing, at most half full */
-    size_t capacity;       /* a power of two, or 0 */
-    size_t count;
-} table;
+static struct diag_pointer_table table;
 
 static ternaryfunc originals[THUNK_COUNT]; /* never change once they are set */
 static struct patch patches[2 * THUNK_COUNT];
@@ -42,66 +41,8 @@ static struct patch patches[2 * THUNK_COUNT];
 /* The object whose vectorcall this thread is about to go on to. */
 static __thread PyObject *passing __attribute__((tls_model("initial-exec")));
 
-static size_t index_of(const void *object) {
-    return (size_t)(((uintptr_t)object >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) &
-           (table.capacity - 1);
-}
-
 static inline struct entry *find(const void *object) {
-    if (table.count == 0)
-        return NULL;
-    for (size_t i = index_of(object);; i = (i + 1) & (table.capacity - 1)) {
-        if (table.entries[i].listener == NULL)
-            return NULL;
-        if (table.entries[i].listener->callable == object)
-            return &table.entries[i];
-    }
-}
-
-static struct entry *insert(struct entry entry) {
-    size_t i = index_of(entry.listener->callable);
-
-    while (table.entries[i].listener != NULL)
-        i = (i + 1) & (table.capacity - 1);
-    table.entries[i] = entry;
-    table.count++;
-    return &table.entries[i];
-}
-
-static bool make_room(void) {
-    struct entry *old = table.entries, *entries;
-    size_t old_capacity = table.capacity, capacity = old_capacity == 0 ? 16 : old_capacity * 2;
-
-    if ((table.count + 1) * 2 <= old_capacity)
-        return true;
-    entries = calloc(capacity, sizeof *entries);
-    if (entries == NULL)
-        return false;
-    table.entries = entries;
-    table.capacity = capacity;
-    table.count = 0;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].listener != NULL)
-            insert(old[i]);
-    free(old);
-    return true;
-}
-
-/* Entries behind the hole that would no longer be found move into it. */
-static void erase(struct entry *entry) {
-    size_t mask = table.capacity - 1, hole = (size_t)(entry - table.entries), i = hole;
-
-    for (;;) {
-        i = (i + 1) & mask;
-        if (table.entries[i].listener == NULL)
-            break;
-        if (((i - index_of(table.entries[i].listener->callable)) & mask) >= ((i - hole) & mask)) {
-            table.entries[hole] = table.entries[i];
-            hole = i;
-        }
-    }
-    memset(&table.entries[hole], 0, sizeof table.entries[hole]);
-    table.count--;
+    return diag_pointer_table_find(&table, object, sizeof(struct entry));
 }
 
 /* NULL: objects of this type have none. */
@@ -305,19 +246,22 @@ enum diag_status diag_c_slot_attach(struct diag_c_listener *listener, bool *has_
                                     struct diag_error *err) {
     PyObject *object = listener->callable;
     vectorcallfunc *own = vectorcall_of(object);
-    struct entry entry = {.vectorcall = own == NULL ? NULL : *own};
+    struct entry entry = {
+        .callable = object, .listener = listener, .vectorcall = own == NULL ? NULL : *own};
     enum diag_status status;
 
-    if (!make_room())
-        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "listener");
     /* PyVectorcall_Call goes to the object's own */
     if (entry.vectorcall == NULL || Py_TYPE(object)->tp_call != PyVectorcall_Call) {
         status = patch_type(Py_TYPE(object), entry.patched, err);
         if (status != DIAG_OK)
             return status;
     }
-    entry.listener = diag_c_listener_ref(listener);
-    insert(entry);
+    if (diag_pointer_table_add(&table, &entry, sizeof entry) == NULL) {
+        patch_remove(entry.patched[0]);
+        patch_remove(entry.patched[1]);
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "listener");
+    }
+    diag_c_listener_ref(listener);
     if (entry.vectorcall != NULL)
         *own = vectorcall_thunk;
     *has_vectorcall = entry.vectorcall != NULL;
@@ -337,7 +281,7 @@ void diag_c_slot_detach(struct diag_c_listener *listener) {
     listener->hook = NULL;
     if (own != NULL && *own == vectorcall_thunk)
         *own = gone.vectorcall;
-    erase(entry);
+    diag_pointer_table_remove(&table, entry, sizeof *entry);
     patch_remove(gone.patched[0]);
     patch_remove(gone.patched[1]);
     diag_c_listener_unref(listener);
