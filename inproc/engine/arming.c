@@ -63,82 +63,13 @@ static PyCodeObject *code_of(PyObject *function) {
     return diag_injection_original(diag_py_code(function));
 }
 
-static enum diag_status no_memory(struct diag_error *err) {
-    return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
-}
-
-static enum diag_status probe_for(struct diag_probe_set *set, const struct diag_backend *backend,
-                                  PyObject *callable, struct diag_probe **out,
-                                  struct diag_error *err) {
-    struct diag_probe **probes;
-    enum diag_status status;
-
-    for (size_t i = 0; i < set->probe_count; i++)
-        if (diag_probe_callable(set->probes[i]) == callable) {
-            *out = set->probes[i];
-            return DIAG_OK;
-        }
-    probes = realloc(set->probes, (set->probe_count + 1) * sizeof(struct diag_probe *));
-    if (probes == NULL)
-        return no_memory(err);
-    set->probes = probes;
-    status = diag_probe_new(backend, callable, &probes[set->probe_count], err);
-    if (status == DIAG_OK)
-        *out = probes[set->probe_count++];
-    return status;
-}
-
-static enum diag_status frame_probe_for(struct diag_probe_set *set, PyCodeObject *code,
-                                        struct diag_frame_probe **out, struct diag_error *err) {
-    struct diag_frame_probe **probes;
-    enum diag_status status;
-
-    for (size_t i = 0; i < set->frame_probe_count; i++)
-        if (diag_frame_probe_code(set->frame_probes[i]) == code) {
-            *out = set->frame_probes[i];
-            return DIAG_OK;
-        }
-    probes = realloc(set->frame_probes,
-                     (set->frame_probe_count + 1) * sizeof(struct diag_frame_probe *));
-    if (probes == NULL)
-        return no_memory(err);
-    set->frame_probes = probes;
-    status = diag_frame_probe_new(observer_backend, code, &probes[set->frame_probe_count], err);
-    if (status == DIAG_OK)
-        *out = probes[set->frame_probe_count++];
-    return status;
-}
-
-static void drop_if_empty(struct diag_probe_set *set, struct diag_probe *probe) {
-    for (size_t i = 0; diag_probe_is_empty(probe) && i < set->probe_count; i++)
-        if (set->probes[i] == probe) {
-            set->probes[i] = set->probes[--set->probe_count];
-            diag_probe_free(probe);
-            return;
-        }
-}
-
-static void drop_frame_if_empty(struct diag_probe_set *set, struct diag_frame_probe *probe) {
-    for (size_t i = 0; diag_frame_probe_is_empty(probe) && i < set->frame_probe_count; i++)
-        if (set->frame_probes[i] == probe) {
-            set->frame_probes[i] = set->frame_probes[--set->frame_probe_count];
-            diag_frame_probe_free(probe);
-            return;
-        }
-}
-
-void diag_probe_set_done(struct diag_probe_set *set) {
-    free(set->probes);
-    free(set->frame_probes);
-    memset(set, 0, sizeof *set);
-}
-
 /* Takes the reference to the action. */
 static enum diag_status attach_callable(struct diag_arming *arming, struct diag_probe_set *set,
                                         const struct diag_backend *backend, PyObject *callable,
                                         struct diag_action *action, struct diag_error *err) {
     struct attachment attachment = {.action = action};
-    enum diag_status status = probe_for(set, backend, callable, &attachment.probe, err);
+    enum diag_status status =
+        diag_probe_set_of_callable(set, backend, callable, &attachment.probe, err);
 
     if (status == DIAG_OK) {
         status = diag_probe_add(attachment.probe, action, err);
@@ -147,7 +78,7 @@ static enum diag_status attach_callable(struct diag_arming *arming, struct diag_
             arming->attachments[arming->attachment_count++] = attachment;
             return DIAG_OK;
         }
-        drop_if_empty(set, attachment.probe);
+        diag_probe_set_drop(set, attachment.probe);
     }
     diag_action_unref(action);
     return status;
@@ -158,7 +89,8 @@ static enum diag_status attach_code(struct diag_arming *arming, struct diag_prob
                                     PyCodeObject *code, PyObject *function,
                                     struct diag_action *action, struct diag_error *err) {
     struct attachment attachment = {.action = action};
-    enum diag_status status = frame_probe_for(set, code, &attachment.frame_probe, err);
+    enum diag_status status =
+        diag_probe_set_of_code(set, observer_backend, code, &attachment.frame_probe, err);
 
     if (status == DIAG_OK) {
         status = diag_frame_probe_add(attachment.frame_probe, action, function, err);
@@ -167,7 +99,7 @@ static enum diag_status attach_code(struct diag_arming *arming, struct diag_prob
             arming->attachments[arming->attachment_count++] = attachment;
             return DIAG_OK;
         }
-        drop_frame_if_empty(set, attachment.frame_probe);
+        diag_probe_set_drop_frame(set, attachment.frame_probe);
     }
     diag_action_unref(action);
     return status;
@@ -179,10 +111,10 @@ static void detach_all(struct diag_arming *arming, struct diag_probe_set *set) {
 
         if (attachment.probe != NULL) {
             diag_probe_remove(attachment.probe, attachment.action);
-            drop_if_empty(set, attachment.probe);
+            diag_probe_set_drop(set, attachment.probe);
         } else {
             diag_frame_probe_remove(attachment.frame_probe, attachment.action);
-            drop_frame_if_empty(set, attachment.frame_probe);
+            diag_probe_set_drop_frame(set, attachment.frame_probe);
         }
         diag_action_unref(attachment.action);
     }
@@ -363,7 +295,7 @@ enum diag_status diag_arming_new(const struct diag_arming_context *context,
     enum diag_status status;
 
     if (arming == NULL)
-        return no_memory(err);
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
     arming->function = Py_XNewRef(target->function);
     arming->callable = Py_XNewRef(target->callable);
     arming->self = Py_XNewRef(target->self);

@@ -8,20 +8,8 @@
 #ifndef DIAG_INPROC_ENGINE_ARMING_H
 #define DIAG_INPROC_ENGINE_ARMING_H
 
-#include "inproc/engine/frame_probe.h"
-#include "inproc/engine/probe.h"
+#include "inproc/engine/probe_set.h"
 #include "inproc/engine/target.h"
-
-/* The probes of an engine: one for each callable, and one for each code object. */
-struct diag_probe_set {
-    struct diag_probe **probes;
-    size_t probe_count;
-    struct diag_frame_probe **frame_probes;
-    size_t frame_probe_count;
-};
-
-/* The set is empty once every arming is freed. */
-void diag_probe_set_done(struct diag_probe_set *set);
 
 /* All that arming a spec takes besides the spec. */
 struct diag_arming_context {
