@@ -17,9 +17,19 @@ struct diag_hook {
     bool (*enter)(struct diag_hook *hook, struct diag_call *call);
     /* After the call. `result` is borrowed; NULL: the exception is set, and is set afterwards. */
     void (*leave)(struct diag_call *call, PyObject *result);
+    /* NULL, or takes the place of `enter` and `leave`, and answers for the call: what it returns is
+     * what the caller gets (a new reference, or NULL with an exception). It may have the callable
+     * run by diag_backend_proceed, with the arguments of the call or others, or not at all, and
+     * keeps alive by itself what it needs. Only the type swap can do this. */
+    PyObject *(*intercept)(struct diag_hook *hook, const struct diag_call *call);
     /* The C stack is nearly exhausted: the backend has detached the function by itself. */
     void (*exhausted)(struct diag_hook *hook);
 };
+
+/* What the call would have done without a hook that intercepts, with these arguments (laid out as
+ * in diag_call). A new reference, or NULL with an exception. */
+PyObject *diag_backend_proceed(const struct diag_call *call, PyObject *const *args,
+                               Py_ssize_t arg_count, PyObject *kwnames);
 
 /* How far an attached hook sees. */
 struct diag_backend_coverage {
@@ -30,7 +40,8 @@ struct diag_backend_coverage {
 struct diag_backend {
     const char *name; /* for messages */
     /* Calls of `callable` go through `hook` from now on; calls in flight are left alone.
-     * DIAG_ERR_EXISTS: somebody else's hook is there. DIAG_ERR_UNSUPPORTED: why it cannot be seen.
+     * DIAG_ERR_EXISTS: somebody else's hook is there. DIAG_ERR_UNSUPPORTED: why it cannot be seen,
+     * or not be intercepted.
      * DIAG_ERR_NO_MEMORY. */
     enum diag_status (*attach)(PyObject *callable, struct diag_hook *hook,
                                struct diag_backend_coverage *coverage, struct diag_error *err);

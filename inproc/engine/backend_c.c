@@ -71,6 +71,9 @@ static enum diag_status attach(PyObject *object, struct diag_hook *hook,
 
     if (status != DIAG_OK)
         return status;
+    if (hook->intercept != NULL)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "what is implemented in C cannot be intercepted");
     if (find_any(object) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
     listener = diag_c_listener_new(object, &callable, hook);

@@ -148,11 +148,19 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     call.kwnames = kwnames;
     call.frame = NULL;
     call.locals = NULL;
+    call.unprobed = original;
+    if (DIAG_UNLIKELY(hook->intercept != NULL))
+        return hook->intercept(hook, &call);
     if (!hook->enter(hook, &call))
         return call_original(original, callable, args, nargsf, kwnames);
     result = call_original(original, callable, args, nargsf, kwnames);
     leave(&call, result);
     return result;
+}
+
+PyObject *diag_backend_proceed(const struct diag_call *call, PyObject *const *args,
+                               Py_ssize_t arg_count, PyObject *kwnames) {
+    return call_original(call->unprobed, call->callable, args, (size_t)arg_count, kwnames);
 }
 
 /* pickle and copy ask for the reduction of what is not exactly a function: by name. */

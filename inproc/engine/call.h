@@ -54,7 +54,8 @@ struct diag_call {
     uint64_t captured_mask;
     PyObject *const *captured;
 
-    void *state; /* the hook's */
+    vectorcallfunc unprobed; /* what it goes on to; from outside, of Python functions */
+    void *state;             /* the hook's */
     uint64_t start_unix_ns;
     uint64_t start_monotonic_ns;
     uint64_t end_unix_ns;
