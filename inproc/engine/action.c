@@ -230,11 +230,13 @@ static PyObject *evaluate(struct diag_action *action, const struct diag_expressi
 
 static void deliver(struct diag_action *action, PyObject *value, PyObject *tags,
                     uint64_t now_unix_ns) {
+    if (!action->is_active) /* stopped meanwhile, and the sink may be gone with its engine */
+        return;
     if (action->aggregator != NULL)
         aggregate(action, value, tags, now_unix_ns);
     else if (action->sink->hit == NULL)
         encode_and_emit(action, value, tags, now_unix_ns);
-    else if (action->is_active) {
+    else {
         action->hits++;
         action->sink->hit(action->sink->context, action->spec_id, value, tags);
     }
