@@ -7,7 +7,8 @@
  * Threading: every function needs the GIL. The sink's functions are called with the GIL held,
  *            `emit` from whichever thread hit a probe.
  * Fork:      the child inherits armed probes; it calls diag_engine_after_fork before anything else.
- * Ownership: one engine per interpreter. */
+ * Ownership: an interpreter has one set of probes, and may have several engines on it: that of the
+ *            fleet's specs and that of the program's own. */
 #ifndef DIAG_INPROC_ENGINE_ENGINE_H
 #define DIAG_INPROC_ENGINE_ENGINE_H
 
@@ -16,6 +17,7 @@
 #include "lib/spec/spec_status.h"
 
 struct diag_engine;
+struct diag_handler;
 struct _object; /* PyObject */
 
 /* A running total: that of one spec and tag set. Each text is a piece of an encoded
@@ -65,6 +67,22 @@ void diag_engine_free(struct diag_engine *engine);
 DIAG_MUST_CHECK enum diag_status diag_engine_apply(struct diag_engine *engine,
                                                    struct diag_spec **specs, size_t spec_count,
                                                    struct diag_error *err);
+
+/* Arms one spec beside the others of this engine, or in place of the one of this id; its hits go to
+ * the handler (copied; its objects are referenced). An engine is used either by diag_engine_apply or
+ * by put and remove. Takes ownership of the spec. What is wrong with the spec itself becomes its
+ * status, and also the error; a target that is not there yet is DIAG_OK and PENDING.
+ * DIAG_ERR_UNAVAILABLE: called from within the engine's own work. */
+DIAG_MUST_CHECK enum diag_status diag_engine_put(struct diag_engine *engine, struct diag_spec *spec,
+                                                 const struct diag_handler *handler,
+                                                 struct diag_error *err);
+
+/* Disarms the spec of this id, if there is one: it fires no more. Called from within the engine's
+ * own work (a finaliser), the rest is done as soon as that ends. */
+void diag_engine_remove(struct diag_engine *engine, const char *id);
+
+/* The status of one spec; false: there is none of this id. */
+bool diag_engine_status(struct diag_engine *engine, const char *id, struct diag_spec_status *out);
 
 /* Disarms what has expired, looks again for the targets of pending specs, follows targets that
  * were replaced (a reloaded module). Cheap when there is nothing to do. To be called about every

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* handler - an object of the program's that takes the hits of a spec, in place of an event.
+ *
+ * A spec with a handler is armed as any other, by diag_engine_put; its value and tags are compiled,
+ * but evaluated only if the handler asks for them.
+ *
+ * Threading: the GIL.
+ * Errors:    no exception is set when a function of the handler is called, and none may be set when
+ *            it returns, but for those of `intercept`. While they run, hits on this thread are
+ *            left out and counted as DIAG_SKIP_REENTRANT.
+ * Ownership: the engine keeps the objects alive while the spec is armed and while a call is in
+ *            flight; a spec may be removed from within these functions. */
+#ifndef DIAG_INPROC_ENGINE_HANDLER_H
+#define DIAG_INPROC_ENGINE_HANDLER_H
+
+#include "inproc/engine/call.h"
+
+struct diag_hit;
+struct diag_interception;
+
+struct diag_handler {
+    PyObject *object;     /* of whoever takes the hits */
+    PyObject *globals;    /* dict: names that neither the context nor the function's arguments or
+                             variables have are looked up in it at each hit, before the function's
+                             globals; NULL: none */
+    bool wants_arguments; /* it calls diag_hit_arguments: they are to be seen exactly as given,
+                             where that is possible */
+    bool wants_namespace; /* it calls diag_hit_namespace */
+    /* The event of the spec has come. */
+    void (*fire)(PyObject *object, const struct diag_hit *hit);
+    /* NULL, or takes the place of the call; only for specs whose event is `call`, and for targets
+     * that the type swap sees (else DIAG_ERR_UNSUPPORTED). What it returns (a new reference, or
+     * NULL with an exception) is what the caller gets. `fire` is not called then. */
+    PyObject *(*intercept)(PyObject *object, struct diag_interception *interception);
+};
+
+/* The value and the tags that the spec's expressions give. New references. NULL with an exception:
+ * it raised. NULL without one: a name has no value in this call (it is counted as
+ * DIAG_SKIP_UNBOUND), or there is no expression for tags. */
+PyObject *diag_hit_value(const struct diag_hit *hit);
+PyObject *diag_hit_tags(const struct diag_hit *hit);
+bool diag_hit_has_tags(const struct diag_hit *hit);
+
+/* All names that the expressions see, as a dict that looks further in the handler's globals, those
+ * of the function, and the builtins: fit for eval(expression, namespace, namespace). A new
+ * reference; NULL with an exception. */
+PyObject *diag_hit_namespace(const struct diag_hit *hit);
+
+/* The call's arguments: a tuple and a dict, new references; -1 with an exception. */
+DIAG_MUST_CHECK int diag_hit_arguments(const struct diag_hit *hit, PyObject **args,
+                                       PyObject **kwargs);
+
+/* The arguments as the caller gave them, and the call itself. `proceed` goes on with what would
+ * have happened without this handler (other handlers that intercept, then the target), with these
+ * arguments; it may be called any number of times while `intercept` runs. A new reference, or NULL
+ * with the exception of the target. Hits on this thread count again meanwhile. */
+DIAG_MUST_CHECK int diag_interception_arguments(const struct diag_interception *interception,
+                                                PyObject **args, PyObject **kwargs);
+PyObject *diag_interception_proceed(struct diag_interception *interception, PyObject *args,
+                                    PyObject *kwargs);
+
+#endif
