@@ -19,10 +19,12 @@ struct diag_hit;
 struct diag_interception;
 
 struct diag_handler {
-    PyObject *object;     /* of whoever takes the hits */
-    PyObject *globals;    /* dict: names that neither the context nor the function's arguments or
-                             variables have are looked up in it at each hit, before the function's
-                             globals; NULL: none */
+    PyObject *object;   /* of whoever takes the hits */
+    PyObject *globals;  /* dict: names that neither the context nor the function's arguments or
+                           variables have are looked up in it at each hit, before the function's
+                           globals; NULL: none */
+    PyObject *callable; /* NULL, or what is probed, whatever the target's names lead to: a decorator
+                           has a function before it is bound to its name */
     bool wants_arguments; /* it calls diag_hit_arguments: they are to be seen exactly as given,
                              where that is possible */
     bool wants_namespace; /* it calls diag_hit_namespace */
