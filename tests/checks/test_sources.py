@@ -115,6 +115,7 @@ ROOMS = {
     "sidecar": ["lib/base", "lib/spec", "lib/event", "lib/shm", "lib/rpc", "diagnose", "grpc"],
     "controller": ["lib/base", "lib/spec", "lib/event", "lib/rpc", "diagnose", "grpc"],
     "ctl": ["lib/base", "lib/spec", "lib/event", "lib/rpc", "diagnose"],
+    "deploy/images/inject": ["lib/base"],
 }
 KNOWN = tuple(ROOMS) + ("diagnose", "grpc", "tests")
 
