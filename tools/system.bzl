@@ -12,14 +12,23 @@ cc_library(
 
 def _system_library_impl(ctx):
     for header in ctx.attr.headers:
-        path = ctx.path("/usr/include/" + header)
-        if not path.exists:
+        path = _find_header(ctx, header)
+        if not path:
             fail("/usr/include/%s is missing: apt-get install %s" % (header, ctx.attr.package))
         ctx.symlink(path, "include/" + header)
     linkopts = list(ctx.attr.linkopts)
     if ctx.attr.static_pkg_config:
         linkopts += _static_linkopts(ctx, ctx.attr.static_pkg_config)
     ctx.file("BUILD.bazel", _LIBRARY.format(name = ctx.attr.library, linkopts = repr(linkopts)))
+
+def _find_header(ctx, header):
+    """Its path, in /usr/include or in the folder of this machine's architecture there; or None."""
+    path = ctx.path("/usr/include/" + header)
+    if path.exists:
+        return path
+    architecture = ctx.execute(["gcc", "-print-multiarch"]).stdout.strip()
+    path = ctx.path("/usr/include/%s/%s" % (architecture, header))
+    return path if path.exists else None
 
 def _static_linkopts(ctx, package):
     """-l flags of `pkg-config --static`: Debian's archives, and what glibc brings dynamically."""
@@ -83,6 +92,37 @@ def system_libraries():
         library = "yaml",
         linkopts = ["-lyaml"],
         package = "libyaml-dev",
+    )
+    system_library(
+        name = "sys_jansson",
+        headers = [
+            "jansson.h",
+            "jansson_config.h",
+        ],
+        library = "jansson",
+        linkopts = ["-ljansson"],
+        package = "libjansson-dev",
+    )
+    system_library(
+        name = "sys_microhttpd",
+        headers = ["microhttpd.h"],
+        library = "microhttpd",
+        linkopts = ["-lmicrohttpd"],
+        package = "libmicrohttpd-dev",
+    )
+    system_library(
+        name = "sys_gnutls",
+        headers = ["gnutls"],
+        library = "gnutls",
+        linkopts = ["-lgnutls"],
+        package = "libgnutls28-dev",
+    )
+    system_library(
+        name = "sys_curl",
+        headers = ["curl"],
+        library = "curl",
+        linkopts = ["-lcurl-gnutls"],  # by GnuTLS, as libmicrohttpd
+        package = "libcurl4-gnutls-dev",
     )
 
 # Bazel's own WORKSPACE suffix would fetch these from the network.

@@ -116,6 +116,7 @@ ROOMS = {
     "controller": ["lib/base", "lib/spec", "lib/event", "lib/rpc", "diagnose", "grpc"],
     "ctl": ["lib/base", "lib/spec", "lib/event", "lib/rpc", "diagnose"],
     "deploy/images/inject": ["lib/base"],
+    "deploy/webhook": ["lib/base"],
 }
 KNOWN = tuple(ROOMS) + ("diagnose", "grpc", "tests")
 
