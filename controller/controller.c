@@ -22,6 +22,7 @@
 
 /* Of a Sync message, the longest; services with a lower bound check it themselves. */
 #define MESSAGE_MAX ((size_t)4 << 20)
+#define HEALTH_MESSAGE_MAX 4096
 
 struct diag_controller {
     struct diag_store *store;
@@ -33,6 +34,8 @@ struct diag_controller {
     struct diag_rpc_health *health;
     struct diag_rpc_method methods[METHOD_COUNT];
     struct diag_rpc_server *server;
+    struct diag_rpc_method health_methods[DIAG_RPC_HEALTH_METHOD_COUNT];
+    struct diag_rpc_server *health_server; /* NULL: none of its own */
 };
 
 static void on_spec_changed(void *context, const char *id) {
@@ -103,7 +106,27 @@ static void fill_methods(struct diag_controller *controller) {
     diag_rpc_health_methods(controller->health, at);
 }
 
-/* Of a controller whose server is not there (any more). */
+static enum diag_status serve_health(struct diag_controller *controller, struct diag_loop *loop,
+                                     const char *address, struct diag_error *err) {
+    struct diag_rpc_server_options options = {
+        .address = address,
+        .tls = {.allow_plaintext = true}, /* for health alone it is fine anywhere */
+        .methods = controller->health_methods,
+        .method_count = DIAG_RPC_HEALTH_METHOD_COUNT,
+        .max_message_size = HEALTH_MESSAGE_MAX,
+    };
+    enum diag_status status;
+
+    if (address == NULL)
+        return DIAG_OK;
+    diag_rpc_health_methods(controller->health, controller->health_methods);
+    status = diag_rpc_server_new(loop, &options, &controller->health_server, err);
+    if (status != DIAG_OK)
+        diag_error_prefix(err, "--health");
+    return status;
+}
+
+/* Of a controller whose servers are not there (any more). */
 static void controller_free(struct diag_controller *controller) {
     if (controller == NULL)
         return;
@@ -142,7 +165,12 @@ enum diag_status diag_controller_new(struct diag_loop *loop,
         return status;
     fill_methods(controller);
     server_options.methods = controller->methods;
-    status = diag_rpc_server_new(loop, &server_options, &controller->server, err);
+    status = serve_health(controller, loop, options->health, err);
+    if (status == DIAG_OK) {
+        status = diag_rpc_server_new(loop, &server_options, &controller->server, err);
+        if (status != DIAG_OK)
+            diag_rpc_server_stop_and_free(controller->health_server, 0);
+    }
     if (status == DIAG_OK)
         *out = DIAG_TAKE_PTR(controller);
     return status;
@@ -161,5 +189,6 @@ void diag_controller_stop_and_free(struct diag_controller *controller, uint64_t 
     diag_events_service_stop(controller->events);
     diag_sync_service_stop(controller->sync);
     diag_rpc_server_stop_and_free(controller->server, grace_ms);
+    diag_rpc_server_stop_and_free(controller->health_server, grace_ms);
     controller_free(controller);
 }

@@ -18,6 +18,7 @@ struct diag_controller;
 struct diag_controller_options {
     const char *listen;   /* "HOST:PORT" or "unix:PATH" */
     const char *database; /* path */
+    const char *health;   /* where health alone is served, in plaintext, too; NULL: nowhere */
     uint64_t ttl_ms;
     struct diag_rpc_tls tls;
 };

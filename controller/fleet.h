@@ -21,7 +21,7 @@ DIAG_DECLS_BEGIN
 
 #define DIAG_FLEET_SIDECARS_MAX 10000
 #define DIAG_FLEET_LABELS_MAX 64
-#define DIAG_FLEET_TEXT_MAX 256          /* bytes of a host, a label's key or value */
+#define DIAG_FLEET_TEXT_MAX 320          /* bytes of a host, a label's key or value */
 #define DIAG_FLEET_PROCESSES_MAX 1024    /* of one sidecar */
 #define DIAG_FLEET_BYTES_MAX (64u << 20) /* of all encoded statuses of one sidecar */
 

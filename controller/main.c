@@ -60,6 +60,7 @@ static enum diag_status serve(struct diag_loop *loop, const struct diag_options 
     const struct diag_controller_options controller_options = {
         .listen = options->listen,
         .database = options->database,
+        .health = options->health,
         .ttl_ms = options->ttl_s * 1000,
         .tls = options->tls,
     };

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define OWN_FLAG_COUNT 7
+#define OWN_FLAG_COUNT 8
 #define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
 #define DAY_S 86400
 
@@ -15,6 +15,8 @@ static void fill_flags(struct diag_options *options, const char **log_level,
          "serve at HOST:PORT or unix:PATH (" DIAG_OPTIONS_LISTEN ")", 0, 0},
         {"database", 'd', DIAG_FLAG_TEXT, &options->database, "FILE",
          "keep specs in this SQLite file (" DIAG_OPTIONS_DATABASE ")", 0, 0},
+        {"health", 0, DIAG_FLAG_TEXT, &options->health, "ADDR",
+         "serve grpc.health.v1 here too, and nothing else, in plaintext", 0, 0},
         {"ttl", 0, DIAG_FLAG_UINT, &options->ttl_s, "SECONDS",
          "how long sidecars keep specs once the controller is lost (600)", 1, DAY_S},
         {"port-file", 0, DIAG_FLAG_TEXT, &options->port_file, "FILE",
@@ -50,7 +52,22 @@ static enum diag_status parse_log_level(const char *text, enum diag_log_level *o
                           "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
 }
 
+/* Plaintext is fine for it: it tells nothing but whether we serve. */
+static enum diag_status check_health(const char *address, struct diag_error *err) {
+    const struct diag_rpc_tls plaintext = {.allow_plaintext = true};
+    enum diag_status status;
+
+    if (address == NULL)
+        return DIAG_OK;
+    status = diag_rpc_tls_check(&plaintext, address, true, err);
+    if (status != DIAG_OK)
+        diag_error_prefix(err, "--health");
+    return status;
+}
+
 static enum diag_status check(const struct diag_options *options, struct diag_error *err) {
+    enum diag_status status;
+
     if (options->listen[0] == '\0')
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "--listen: empty");
     if (options->database[0] == '\0')
@@ -61,7 +78,10 @@ static enum diag_status check(const struct diag_options *options, struct diag_er
         return diag_error_set(err, DIAG_ERR_INVALID, 0,
                               "--port-file: --listen %s is a unix socket, which has no port",
                               options->listen);
-    return diag_rpc_tls_check(&options->tls, options->listen, true, err);
+    status = check_health(options->health, err);
+    if (status == DIAG_OK)
+        status = diag_rpc_tls_check(&options->tls, options->listen, true, err);
+    return status;
 }
 
 enum diag_status diag_options_parse(int argc, char **argv, struct diag_options *out,

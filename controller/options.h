@@ -22,6 +22,7 @@ DIAG_DECLS_BEGIN
 struct diag_options {
     const char *listen;
     const char *database;
+    const char *health; /* NULL: only beside the services */
     uint64_t ttl_s;
     const char *port_file; /* NULL: none */
     struct diag_rpc_tls tls;

@@ -22,12 +22,11 @@ enum {
 };
 #define FIELD_ROOM 11
 
-static void put_label(struct diag_wire_writer *writer, const char *label) {
-    const char *equals = strchr(label, '=');
+static void put_label(struct diag_wire_writer *writer, const struct diag_label *label) {
     size_t mark = diag_wire_begin(writer, HELLO_FIELD_LABELS);
 
-    diag_wire_put_bytes(writer, LABEL_FIELD_KEY, diag_bytes_make(label, (size_t)(equals - label)));
-    diag_wire_put_bytes(writer, LABEL_FIELD_VALUE, diag_bytes_from_text(equals + 1));
+    diag_wire_put_bytes(writer, LABEL_FIELD_KEY, diag_bytes_from_text(label->key));
+    diag_wire_put_bytes(writer, LABEL_FIELD_VALUE, diag_bytes_from_text(label->value));
     diag_wire_end(writer, mark);
 }
 
@@ -39,22 +38,22 @@ static void put_held(struct diag_wire_writer *writer, const struct diag_held_spe
     diag_wire_end(writer, mark);
 }
 
-static size_t room_for(const struct diag_sidecar_options *options,
+static size_t room_for(const char *host, const struct diag_sidecar_labels *labels,
                        const struct diag_spec_table *specs) {
-    size_t room = 8 * FIELD_ROOM + 64 + strlen(options->host), cursor = 0;
+    size_t room = 8 * FIELD_ROOM + 64 + strlen(host), cursor = 0;
     const struct diag_held_spec *held;
 
-    for (size_t i = 0; i < options->labels.count; i++)
-        room += 3 * FIELD_ROOM + strlen(options->labels.items[i]);
+    for (size_t i = 0; i < labels->count; i++)
+        room += 3 * FIELD_ROOM + strlen(labels->items[i].key) + strlen(labels->items[i].value);
     while ((held = diag_spec_table_next(specs, &cursor)) != NULL)
         room += 3 * FIELD_ROOM + strlen(held->id);
     return room;
 }
 
-struct diag_rpc_message *diag_hello_make(const struct diag_sidecar_options *options,
-                                         const char *sidecar_uid,
+struct diag_rpc_message *diag_hello_make(const char *sidecar_uid, const char *host,
+                                         const struct diag_sidecar_labels *labels,
                                          const struct diag_spec_table *specs) {
-    size_t room = room_for(options, specs), cursor = 0, mark;
+    size_t room = room_for(host, labels, specs), cursor = 0, mark;
     DIAG_CLEANUP(diag_freep) uint8_t *data = malloc(room);
     const struct diag_held_spec *held;
     struct diag_wire_writer writer;
@@ -65,9 +64,9 @@ struct diag_rpc_message *diag_hello_make(const struct diag_sidecar_options *opti
     mark = diag_wire_begin(&writer, SYNC_REQUEST_FIELD_HELLO);
     diag_wire_put_bytes(&writer, HELLO_FIELD_SIDECAR_UID, diag_bytes_from_text(sidecar_uid));
     diag_wire_put_bytes(&writer, HELLO_FIELD_VERSION, diag_bytes_from_text(DIAG_VERSION));
-    diag_wire_put_bytes(&writer, HELLO_FIELD_HOST, diag_bytes_from_text(options->host));
-    for (size_t i = 0; i < options->labels.count; i++)
-        put_label(&writer, options->labels.items[i]);
+    diag_wire_put_bytes(&writer, HELLO_FIELD_HOST, diag_bytes_from_text(host));
+    for (size_t i = 0; i < labels->count; i++)
+        put_label(&writer, &labels->items[i]);
     while ((held = diag_spec_table_next(specs, &cursor)) != NULL)
         put_held(&writer, held);
     diag_wire_end(&writer, mark);

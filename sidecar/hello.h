@@ -6,14 +6,14 @@
 #define DIAG_SIDECAR_HELLO_H
 
 #include "lib/rpc/message.h"
-#include "sidecar/options.h"
+#include "sidecar/labels.h"
 #include "sidecar/spec_table.h"
 
 DIAG_DECLS_BEGIN
 
 /* An encoded SyncRequest; the caller drops it. NULL: out of memory. */
-struct diag_rpc_message *diag_hello_make(const struct diag_sidecar_options *options,
-                                         const char *sidecar_uid,
+struct diag_rpc_message *diag_hello_make(const char *sidecar_uid, const char *host,
+                                         const struct diag_sidecar_labels *labels,
                                          const struct diag_spec_table *specs);
 
 DIAG_DECLS_END

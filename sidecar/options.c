@@ -8,7 +8,7 @@
 #include "lib/base/bytes.h"
 #include "lib/shm/shm_abi.h"
 
-#define OWN_FLAG_COUNT 11
+#define OWN_FLAG_COUNT 13
 #define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
 
 #define MAX_PROCESSES_DEFAULT 64
@@ -24,10 +24,14 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
          "where processes connect (" DIAG_SIDECAR_SOCKET ")", 0, 0},
         {"label", 'l', DIAG_FLAG_LIST, &options->labels, "KEY=VALUE",
          "label that selectors of specs match; may be repeated", 0, 0},
+        {"label-default", 0, DIAG_FLAG_LIST, &options->label_defaults, "KEY=VALUE",
+         "label of a key without --label; of several, the first that is not empty", 0, 0},
+        {"labels-file", 0, DIAG_FLAG_TEXT, &options->labels_file, "FILE",
+         "further labels: lines KEY=\"VALUE\", as Kubernetes writes a pod's labels", 0, 0},
         {"host", 0, DIAG_FLAG_TEXT, &options->host, "NAME", "name of this host (its hostname)", 0,
          0},
         {"health", 0, DIAG_FLAG_TEXT, &options->health, "ADDR",
-         "serve grpc.health.v1 here: unix:PATH or loopback", 0, 0},
+         "serve grpc.health.v1 here, and nothing else, in plaintext", 0, 0},
         {"ring-size", 0, DIAG_FLAG_UINT, &options->ring_size, "BYTES",
          "event ring of each process, a power of two (1048576)", DIAG_SHM_RING_SIZE_MIN,
          DIAG_SHM_RING_SIZE_MAX},
@@ -45,25 +49,26 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
     diag_rpc_tls_flags(&options->tls, flags + OWN_FLAG_COUNT);
 }
 
-static enum diag_status check_labels(const struct diag_flag_list *labels, struct diag_error *err) {
+static enum diag_status check_labels(const char *flag, const struct diag_flag_list *labels,
+                                     bool are_repeats_fine, struct diag_error *err) {
     for (size_t i = 0; i < labels->count; i++) {
         const char *label = labels->items[i];
         const char *equals = strchr(label, '=');
         size_t key_length;
 
         if (equals == NULL || equals == label)
-            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label: \"%s\" is not KEY=VALUE",
+            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: \"%s\" is not KEY=VALUE", flag,
                                   label);
         key_length = (size_t)(equals - label);
         if (key_length > DIAG_SIDECAR_LABEL_MAX || strlen(equals + 1) > DIAG_SIDECAR_LABEL_MAX)
             return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                                  "--label: \"%.32s...\" has a key or value of over %d bytes",
+                                  "--%s: \"%.32s...\" has a key or value of over %d bytes", flag,
                                   label, DIAG_SIDECAR_LABEL_MAX);
         if (!diag_bytes_is_utf8(diag_bytes_from_text(label)))
-            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label %zu is not UTF-8", i + 1);
-        for (size_t j = 0; j < i; j++)
+            return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s %zu is not UTF-8", flag, i + 1);
+        for (size_t j = 0; !are_repeats_fine && j < i; j++)
             if (strncmp(labels->items[j], label, key_length + 1) == 0)
-                return diag_error_set(err, DIAG_ERR_INVALID, 0, "--label: key \"%.*s\" twice",
+                return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: key \"%.*s\" twice", flag,
                                       (int)key_length, label);
     }
     return DIAG_OK;
@@ -114,6 +119,19 @@ static enum diag_status check_memory(struct diag_sidecar_options *options, struc
     return DIAG_OK;
 }
 
+/* Plaintext is fine for it: it tells nothing but whether we serve. */
+static enum diag_status check_health(const char *address, struct diag_error *err) {
+    const struct diag_rpc_tls plaintext = {.allow_plaintext = true};
+    enum diag_status status;
+
+    if (address == NULL)
+        return DIAG_OK;
+    status = diag_rpc_tls_check(&plaintext, address, true, err);
+    if (status != DIAG_OK)
+        diag_error_prefix(err, "--health");
+    return status;
+}
+
 static enum diag_status check(struct diag_sidecar_options *options, const char *log_level,
                               struct diag_error *err) {
     enum diag_status status;
@@ -126,16 +144,17 @@ static enum diag_status check(struct diag_sidecar_options *options, const char *
         diag_error_prefix(err, "--controller %s", options->controller);
         return status;
     }
-    if (options->health != NULL && !diag_rpc_address_is_local(options->health))
-        return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                              "--health: \"%s\" is neither a unix socket nor loopback",
-                              options->health);
+    status = check_health(options->health, err);
+    if (status != DIAG_OK)
+        return status;
     if ((options->ring_size & (options->ring_size - 1)) != 0)
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "--ring-size: %llu is not a power of two",
                               (unsigned long long)options->ring_size);
     status = check_memory(options, err);
     if (status == DIAG_OK)
-        status = check_labels(&options->labels, err);
+        status = check_labels("label", &options->labels, false, err);
+    if (status == DIAG_OK)
+        status = check_labels("label-default", &options->label_defaults, true, err);
     if (status == DIAG_OK)
         status = parse_log_level(log_level, &options->log_level, err);
     if (status == DIAG_OK)

@@ -16,7 +16,9 @@
 DIAG_DECLS_BEGIN
 
 #define DIAG_SIDECAR_SOCKET "/run/diagnose/diagnose.sock"
-#define DIAG_SIDECAR_LABEL_MAX 256 /* bytes of a key or a value */
+#define DIAG_SIDECAR_LABEL_MAX                                                                     \
+    320 /* bytes of a key or a value; Kubernetes' keys have up to 317                              \
+         */
 
 struct diag_sidecar_options {
     const char *controller;
@@ -24,6 +26,8 @@ struct diag_sidecar_options {
     const char *host;
     const char *health;           /* NULL: no health server */
     struct diag_flag_list labels; /* "KEY=VALUE", checked */
+    struct diag_flag_list label_defaults;
+    const char *labels_file; /* NULL: none */
     struct diag_rpc_tls tls;
     uint64_t ring_size;
     uint64_t max_processes;

@@ -21,11 +21,12 @@ static void open_stream(void *context);
 
 enum diag_status diag_session_init(struct diag_session *session,
                                    const struct diag_sidecar_options *options,
-                                   struct diag_loop *loop, struct diag_rpc_client *client,
-                                   struct diag_mailbox *mailbox, struct diag_reporter *reporter,
-                                   struct diag_error *err) {
+                                   const struct diag_sidecar_labels *labels, struct diag_loop *loop,
+                                   struct diag_rpc_client *client, struct diag_mailbox *mailbox,
+                                   struct diag_reporter *reporter, struct diag_error *err) {
     struct diag_session made = {
         .options = options,
+        .labels = labels,
         .loop = loop,
         .client = client,
         .mailbox = mailbox,
@@ -305,7 +306,8 @@ static void open_stream(void *context) {
         retry_later(session);
         return;
     }
-    write_or_cancel(session, diag_hello_make(session->options, session->uid, &session->specs));
+    write_or_cancel(session, diag_hello_make(session->uid, session->options->host, session->labels,
+                                             &session->specs));
 }
 
 void diag_session_start(struct diag_session *session) {

@@ -12,6 +12,7 @@
 #include "lib/base/uid.h"
 #include "lib/rpc/client.h"
 #include "sidecar/backoff.h"
+#include "sidecar/labels.h"
 #include "sidecar/options.h"
 #include "sidecar/reporter.h"
 #include "sidecar/roster.h"
@@ -24,6 +25,7 @@ DIAG_DECLS_BEGIN
 
 struct diag_session {
     const struct diag_sidecar_options *options;
+    const struct diag_sidecar_labels *labels;
     struct diag_loop *loop;
     struct diag_rpc_client *client;
     struct diag_mailbox *mailbox;
@@ -47,9 +49,9 @@ struct diag_session {
 /* DIAG_ERR_IO: no random bits for the uid. */
 DIAG_MUST_CHECK enum diag_status
 diag_session_init(struct diag_session *session, const struct diag_sidecar_options *options,
-                  struct diag_loop *loop, struct diag_rpc_client *client,
-                  struct diag_mailbox *mailbox, struct diag_reporter *reporter,
-                  struct diag_error *err);
+                  const struct diag_sidecar_labels *labels, struct diag_loop *loop,
+                  struct diag_rpc_client *client, struct diag_mailbox *mailbox,
+                  struct diag_reporter *reporter, struct diag_error *err);
 
 /* After the client has been freed. */
 void diag_session_done(struct diag_session *session);

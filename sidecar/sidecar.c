@@ -21,6 +21,7 @@
 
 struct sidecar {
     const struct diag_sidecar_options *options;
+    struct diag_sidecar_labels labels;
     int signal_fd, listen_fd, lock_fd;
     struct diag_loop *loop;
     struct diag_rpc_health *health;
@@ -68,6 +69,16 @@ static void on_signal(void *context) {
 
 /* ---- starting ---- */
 
+static enum diag_status collect_labels(struct sidecar *sidecar, struct diag_error *err) {
+    enum diag_status status = diag_sidecar_labels_collect(sidecar->options, &sidecar->labels, err);
+
+    if (status == DIAG_OK && sidecar->labels.left_out_count > 0)
+        diag_log_warning(
+            "--labels-file %s: the last %zu labels are left out; %d are allowed in all",
+            sidecar->options->labels_file, sidecar->labels.left_out_count, DIAG_SIDECAR_LABELS_MAX);
+    return status;
+}
+
 /* The default folder lies in /run, which is empty after a boot. */
 static enum diag_status make_folder(const char *socket_path, struct diag_error *err) {
     const char *slash = strrchr(socket_path, '/');
@@ -107,7 +118,7 @@ static enum diag_status open_local(struct sidecar *sidecar, struct diag_error *e
 static enum diag_status open_health(struct sidecar *sidecar, struct diag_error *err) {
     struct diag_rpc_server_options options = {
         .address = sidecar->options->health,
-        .tls = {.allow_plaintext = true}, /* options.c has seen to it that it is local */
+        .tls = {.allow_plaintext = true}, /* for health alone it is fine anywhere */
         .methods = sidecar->health_methods,
         .method_count = DIAG_RPC_HEALTH_METHOD_COUNT,
         .max_message_size = HEALTH_MESSAGE_SIZE_MAX,
@@ -164,8 +175,8 @@ static enum diag_status assemble(struct sidecar *sidecar, struct diag_error *err
     };
     local.sink = diag_uplink_sink(&sidecar->uplink);
     diag_reporter_init(&sidecar->reporter, sidecar->loop, sidecar->client, &sidecar->mailbox);
-    status = diag_session_init(&sidecar->session, sidecar->options, sidecar->loop, sidecar->client,
-                               &sidecar->mailbox, &sidecar->reporter, err);
+    status = diag_session_init(&sidecar->session, sidecar->options, &sidecar->labels, sidecar->loop,
+                               sidecar->client, &sidecar->mailbox, &sidecar->reporter, err);
     if (status == DIAG_OK)
         status = diag_local_new(&local, &sidecar->local, err);
     return status;
@@ -212,7 +223,9 @@ enum diag_status diag_sidecar_run(const struct diag_sidecar_options *options,
 
     if (status != DIAG_OK)
         return status;
-    status = open_local(&sidecar, err);
+    status = collect_labels(&sidecar, err);
+    if (status == DIAG_OK)
+        status = open_local(&sidecar, err);
     if (status == DIAG_OK)
         status = open_rpc(&sidecar, err);
     if (status == DIAG_OK)
@@ -230,5 +243,6 @@ enum diag_status diag_sidecar_run(const struct diag_sidecar_options *options,
     diag_loop_free(sidecar.loop);
     close_local(&sidecar);
     diag_mailbox_done(&sidecar.mailbox);
+    diag_sidecar_labels_done(&sidecar.labels);
     return status;
 }

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The services are a public API: a client generated from proto/, with python3-grpcio."""
 import os
+import socket
+import subprocess
 
 import grpc
 import pytest
 
-from testing.fleet import Api, eventually, events_of, plain_value
+from testing.fleet import ROOT, Api, eventually, events_of, plain_value
 
 APP = """
 import sys, time
@@ -83,16 +85,49 @@ def test_selectors_choose_sidecars(bare_fleet):
 
 def test_health(bare_fleet):
     fleet = bare_fleet
-    fleet.start_controller()
-    fleet.start_sidecar("--health", "unix:" + fleet.path("health.sock"))
-    Api.messages()
-    for target in (fleet.server, "unix:" + fleet.path("health.sock")):
+    own = ["unix:" + fleet.path(name) for name in ("controller.sock", "sidecar.sock")]
+    fleet.start_controller("--health", own[0])
+    fleet.start_sidecar("--health", own[1])
+    for target in [fleet.server] + own:
         with grpc.insecure_channel(target) as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")
             assert check(b"", timeout=10, wait_for_ready=True) == b"\x08\x01"  # SERVING
             with pytest.raises(grpc.RpcError) as error:
                 check(b"\x0a\x01x", timeout=10)
             assert error.value.code() == grpc.StatusCode.NOT_FOUND
+            listing = channel.unary_unary("/diagnose.v1.Specs/List")
+            if target in own:
+                with pytest.raises(grpc.RpcError) as error:
+                    listing(b"", timeout=10)
+                assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+            else:
+                assert listing(b"", timeout=10) == b""
+
+
+def test_health_of_its_own_speaks_plaintext_beside_tls(bare_fleet):
+    fleet = bare_fleet
+    folder = fleet.path("tls")
+    subprocess.run([os.path.join(ROOT, "deploy", "certificates"), folder], check=True,
+                   capture_output=True)
+    health = "unix:" + fleet.path("health.sock")
+    fleet.start_controller("--tls-cert", folder + "/server.pem", "--tls-key",
+                           folder + "/server.key", "--tls-ca", folder + "/ca.pem",
+                           "--health", health)
+    with grpc.insecure_channel(health) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+        answers = watch(b"", timeout=10, wait_for_ready=True)
+        assert next(answers) == b"\x08\x01"  # SERVING
+        assert fleet.programs[0].stop() == 0
+        assert next(answers) == b"\x08\x02"  # NOT_SERVING
+
+
+@pytest.mark.parametrize("program", ["controller", "sidecar"])
+def test_health_address_that_is_taken(bare_fleet, program):
+    start = {"controller": bare_fleet.start_controller, "sidecar": bare_fleet.start_sidecar}[program]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        started = start("--health", "127.0.0.1:%d" % server.getsockname()[1], wait=False)
+        assert started.process.wait(10) == 1
+    assert "--health: " in started.log()
 
 
 def test_ends_on_sigterm_with_streams_open(fleet, api):

@@ -31,6 +31,7 @@ TEST(Options, Defaults) {
     EXPECT_STREQ("./diagnose.db", options.database);
     EXPECT_EQ(600u, options.ttl_s);
     EXPECT_EQ(nullptr, options.port_file);
+    EXPECT_EQ(nullptr, options.health);
     EXPECT_EQ(DIAG_LOG_INFO, options.log_level);
 }
 
@@ -39,7 +40,7 @@ TEST(Options, TakesEachFlag) {
     diag_error err = {};
 
     ASSERT_EQ(DIAG_OK, parse({"--listen", "0.0.0.0:1", "--database=/d", "--ttl", "5", "--port-file",
-                              "/p", "--log-level", "debug", "--insecure"},
+                              "/p", "--log-level", "debug", "--insecure", "--health=0.0.0.0:2"},
                              &options, &err))
         << err.message;
     EXPECT_STREQ("0.0.0.0:1", options.listen);
@@ -48,6 +49,7 @@ TEST(Options, TakesEachFlag) {
     EXPECT_STREQ("/p", options.port_file);
     EXPECT_EQ(DIAG_LOG_DEBUG, options.log_level);
     EXPECT_TRUE(options.tls.allow_plaintext);
+    EXPECT_STREQ("0.0.0.0:2", options.health);
 }
 
 TEST(Options, HelpAndVersionAskForNothingElse) {
@@ -76,6 +78,8 @@ TEST(Options, RefusalsNameTheFlag) {
         {{"--listen", "unix:/tmp/s", "--port-file", "/p"}, "--port-file"},
         {{"--listen", "0.0.0.0:7400"}, "--insecure"},
         {{"--tls-cert", "c"}, "--tls-key"},
+        {{"--health", "nowhere"}, "--health: "},
+        {{"--health", ""}, "--health: "},
     };
 
     for (const auto &each : cases) {

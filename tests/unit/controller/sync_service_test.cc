@@ -231,7 +231,7 @@ TEST_F(SyncServiceTest, TheSameSidecarReplacesItsOldStream) {
 
 TEST_F(SyncServiceTest, BrokenStreamsEndWithTheReason) {
     std::string hello = make_hello(uid_of(1));
-    std::string long_text(300, 'x');
+    std::string long_text(321, 'x');
     const struct {
         std::vector<std::string> requests;
         const char *named;

@@ -32,6 +32,8 @@ TEST(Options, Defaults) {
     EXPECT_STREQ(parsed.options.socket, "/run/diagnose/diagnose.sock");
     EXPECT_NE(parsed.options.host[0], '\0');
     EXPECT_EQ(parsed.options.health, nullptr);
+    EXPECT_EQ(parsed.options.labels_file, nullptr);
+    EXPECT_EQ(parsed.options.label_defaults.count, 0u);
     EXPECT_EQ(parsed.options.ring_size, 1u << 20);
     EXPECT_EQ(parsed.options.max_processes, 64u);
     EXPECT_GE(parsed.options.max_memory, 64u << 20);
@@ -41,7 +43,8 @@ TEST(Options, Defaults) {
 TEST(Options, Everything) {
     Parsed parsed({"--controller=unix:/c", "--socket=/s", "-l", "app=shop", "--label", "zone=a=b",
                    "--label=empty=", "--host=h", "--health=127.0.0.1:7411", "--ring-size=65536",
-                   "--max-processes=3", "--max-memory=1234567", "--log-level=debug"});
+                   "--max-processes=3", "--max-memory=1234567", "--log-level=debug",
+                   "--labels-file=/l", "--label-default=a=", "--label-default=a=1"});
     ASSERT_EQ(parsed.status, DIAG_OK) << parsed.err.message;
     EXPECT_STREQ(parsed.options.socket, "/s");
     ASSERT_EQ(parsed.options.labels.count, 3u);
@@ -51,7 +54,16 @@ TEST(Options, Everything) {
     EXPECT_EQ(parsed.options.ring_size, 65536u);
     EXPECT_EQ(parsed.options.max_processes, 3u);
     EXPECT_EQ(parsed.options.max_memory, 1234567u);
+    EXPECT_STREQ(parsed.options.labels_file, "/l");
+    ASSERT_EQ(parsed.options.label_defaults.count, 2u);
+    EXPECT_STREQ(parsed.options.label_defaults.items[1], "a=1");
     EXPECT_EQ(parsed.options.log_level, DIAG_LOG_DEBUG);
+}
+
+TEST(Options, HealthMayBeServedToTheNetwork) {
+    Parsed parsed({"--controller=unix:/c", "--health=0.0.0.0:7401"});
+    EXPECT_EQ(parsed.status, DIAG_OK) << parsed.err.message;
+    EXPECT_STREQ(parsed.options.health, "0.0.0.0:7401");
 }
 
 TEST(Options, HelpNeedsNothingElse) {
@@ -66,15 +78,16 @@ TEST(Options, HelpNamesEveryFlag) {
     FILE *file = open_memstream(&text, &size);
     diag_sidecar_options_print_help(file);
     fclose(file);
-    for (const char *flag : {"--controller", "--socket", "--label", "--host", "--health",
-                             "--ring-size", "--max-processes", "--max-memory", "--log-level",
-                             "--tls-ca", "--tls-cert", "--tls-key", "--insecure", "Examples:"})
+    for (const char *flag :
+         {"--controller", "--socket", "--label", "--label-default", "--labels-file", "--host",
+          "--health", "--ring-size", "--max-processes", "--max-memory", "--log-level", "--tls-ca",
+          "--tls-cert", "--tls-key", "--insecure", "Examples:"})
         EXPECT_NE(strstr(text, flag), nullptr) << flag;
     free(text);
 }
 
 TEST(Options, Refuses) {
-    const std::string long_label = "k=" + std::string(257, 'v');
+    const std::string long_label = "k=" + std::string(321, 'v');
     struct {
         std::vector<std::string> arguments;
         const char *part;
@@ -87,14 +100,19 @@ TEST(Options, Refuses) {
         {{"--controller=unix:/c", "--label=app"}, "\"app\" is not KEY=VALUE"},
         {{"--controller=unix:/c", "--label==x"}, "KEY=VALUE"},
         {{"--controller=unix:/c", "--label=a=1", "--label=a=2"}, "\"a\" twice"},
-        {{"--controller=unix:/c", "--label", long_label}, "over 256 bytes"},
+        {{"--controller=unix:/c", "--label", long_label}, "--label: \"k="},
+        {{"--controller=unix:/c", "--label", long_label}, "over 320 bytes"},
+        {{"--controller=unix:/c", "--label-default", long_label}, "--label-default: \"k="},
+        {{"--controller=unix:/c", "--label-default=app"}, "--label-default: \"app\""},
+        {{"--controller=unix:/c", "--label-default=a=\xff"}, "--label-default 1 is not UTF-8"},
         {{"--controller=unix:/c", "--label=a=\xff"}, "UTF-8"},
         {{"--controller=unix:/c", "--ring-size=65537"}, "65537 is not a power of two"},
         {{"--controller=unix:/c", "--ring-size=1024"}, "--ring-size"},
         {{"--controller=unix:/c", "--max-processes=0"}, "--max-processes"},
         {{"--controller=unix:/c", "--max-memory=1000000"}, "not enough for one process"},
         {{"--controller=unix:/c", "--log-level=loud"}, "\"loud\""},
-        {{"--controller=unix:/c", "--health=0.0.0.0:80"}, "--health"},
+        {{"--controller=unix:/c", "--health=nowhere"}, "--health: "},
+        {{"--controller=unix:/c", "--health="}, "--health: "},
     };
     for (auto &c : cases) {
         Parsed parsed(c.arguments);

@@ -85,12 +85,15 @@ TEST_F(SpecTable, Snapshot) {
 }
 
 TEST_F(SpecTable, Hello) {
-    static diag_sidecar_options options;
-    options.host = "h";
-    options.labels = {{"app=shop", "empty=", "a=b=c"}, 3};
+    char text[][8] = {"app", "shop", "empty", "", "a", "b=c"};
+    diag_sidecar_labels given = {};
+    given.items[0] = {text[0], text[1]};
+    given.items[1] = {text[2], text[3]};
+    given.items[2] = {text[4], text[5]};
+    given.count = 3;
     for (int i = 0; i < 300; i++)
         Put(("spec-" + std::to_string(i)).c_str(), (uint64_t)i);
-    diag_rpc_message *message = diag_hello_make(&options, "uid", &table);
+    diag_rpc_message *message = diag_hello_make("uid", "h", &given, &table);
     ASSERT_NE(message, nullptr);
     auto *request = (Diagnose__V1__SyncRequest *)diag_rpc_unpack(
         &diagnose__v1__sync_request__descriptor, diag_rpc_message_bytes(message));

@@ -105,9 +105,9 @@ TEST(Spec, Validation) {
          "selector.labels: missing"},
         {"label too long",
          [](Fixture &f) {
-             f.labels = {{"app", std::string(300, 'x')}};
+             f.labels = {{"app", std::string(321, 'x')}};
          },
-         "selector.labels.app: at most 256 bytes are allowed"},
+         "selector.labels.app: at most 320 bytes are allowed"},
         {"too many labels",
          [](Fixture &f) {
              f.labels.resize(33, {"a", "b"});

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Who a sidecar and its processes are: labels by flags and by a file, as in a pod."""
+import json
+
+import pytest
+
+from testing.fleet import Api, eventually, spec
+
+APP = """
+import sys, time
+def f():
+    return 1
+sys.modules["app"] = sys.modules["__main__"]
+while True:
+    f()
+    time.sleep(0.005)
+"""
+
+# As Kubernetes writes metadata.labels into a downwardAPI volume.
+POD_LABELS = """\
+app.kubernetes.io/name="shop"
+k8s.pod.name="not-this"
+note="a \\"quoted\\" \\u00e4"
+pod-template-hash="7d9f"\
+"""
+
+
+def test_a_pods_labels_are_seen_and_selected_by(bare_fleet):
+    fleet = bare_fleet
+    fleet.start_controller()
+    fleet.start_sidecar(
+        "--host", "shop/shop-1",
+        "--labels-file", fleet.write("labels", POD_LABELS),
+        "--label", "k8s.pod.name=shop-1",
+        "--label-default", "service.name=",
+        "--label-default", "service.name=the-shop",
+        "--label-default", "service.name=shop-1",
+        "--label-default", "service.version=",
+    )
+    fleet.start_app("app.py", APP)
+    api = Api(fleet.channel())
+    process = eventually(lambda: list(api.processes().processes), what="the process")[0]
+    api.close()
+    assert process.host == "shop/shop-1"
+    assert dict(process.labels) == {
+        "app.kubernetes.io/name": "shop",
+        "k8s.pod.name": "shop-1",
+        "note": 'a "quoted" \u00e4',
+        "pod-template-hash": "7d9f",
+        "service.name": "the-shop",
+    }
+    shown = json.loads(fleet.ctl("get", "processes", "-o", "json").stdout)
+    assert shown[0]["labels"] == dict(process.labels)
+
+    wanted = dict(spec("a", "app.f", "1"), selector={"labels": {"app.kubernetes.io/name": "shop"}})
+    fleet.apply(wanted)
+    fleet.wait_armed("a", 1)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('a="1"\nb=2\n', 'line 2: the key "b" has a value without quotes'),
+        ('a="1"\na="2"\n', 'line 2: the key "a" is there twice'),
+        (None, "No such file"),
+    ],
+)
+def test_a_bad_labels_file_is_named(bare_fleet, text, message):
+    path = bare_fleet.path("labels")
+    if text is not None:
+        bare_fleet.write("labels", text)
+    sidecar = bare_fleet.start_sidecar("--labels-file", path, wait=False)
+    assert sidecar.process.wait(10) == 1
+    assert "--labels-file: " in sidecar.log() and path in sidecar.log()
+    assert message in sidecar.log()
