@@ -107,6 +107,7 @@ ROOMS = {
     "lib/spec": ["lib/base"],
     "lib/event": ["lib/base"],
     "lib/shm": ["lib/base"],
+    "lib/statsd": ["lib/base"],
     "lib/rpc": ["lib/base", "grpc"],
     "inproc/engine": ["lib/base", "lib/spec", "lib/event"],
     "inproc/agent": ["lib/base", "lib/spec", "lib/event", "lib/shm", "inproc/engine"],
