@@ -18,7 +18,9 @@ struct options {
 static void fill_flags(struct options *options, struct diag_flag flags[FLAG_COUNT]) {
     const struct diag_flag own[FLAG_COUNT] = {
         {"python", 0, DIAG_FLAG_TEXT, &options->package.python, "VERSION",
-         "leave out the extensions for other versions of Python than this, such as 3.12", 0, 0},
+         "leave out the extensions for other versions of Python than this, such as 3.12; empty: "
+         "none",
+         0, 0},
         {"source", 0, DIAG_FLAG_TEXT, &options->package.source, "FOLDER",
          "where the package is (" SOURCE ")", 0, 0},
         {"best-effort", 0, DIAG_FLAG_SWITCH, &options->is_best_effort, NULL,
@@ -90,5 +92,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     options.package.target = argv[1];
+    /* a pod's template may hand on an annotation that is not there */
+    if (options.package.python != NULL && options.package.python[0] == '\0')
+        options.package.python = NULL;
     return install(&options);
 }
