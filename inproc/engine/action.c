@@ -6,6 +6,7 @@
 
 #include "inproc/engine/describe.h"
 #include "inproc/engine/encode_value.h"
+#include "inproc/engine/hit.h"
 #include "inproc/engine/interrupt.h"
 #include "inproc/engine/tags.h"
 #include "inproc/engine/thread_state.h"
@@ -17,22 +18,20 @@
 #define ERROR_TEXT_MAX 900 /* leaves room for the field in a status's message */
 
 static enum diag_status build(struct diag_action *action, const struct diag_spec *spec,
-                              const struct diag_scope *scope, struct diag_runtime *runtime,
-                              struct diag_error *err) {
+                              const struct diag_scope *scope, struct diag_error *err) {
+    struct diag_runtime *runtime = action->runtime;
     enum diag_status status;
 
     status = diag_expression_new(spec->instrument.value, FIELD_VALUE, runtime, scope,
                                  &action->value, err);
-    if (status == DIAG_OK && diag_aggregator_is_for(spec))
+    if (status == DIAG_OK && diag_handler_is_none(&action->handler) && diag_aggregator_is_for(spec))
         status = diag_aggregator_new(spec, action->sink, &action->aggregator, err);
     if (status != DIAG_OK)
         return status;
     action->needs = diag_expression_needs(action->value);
     action->arguments = diag_expression_arguments(action->value);
-    if (spec->instrument.tags == NULL) {
-        action->is_elapsed = diag_expression_is_elapsed(action->value);
+    if (spec->instrument.tags == NULL)
         return DIAG_OK;
-    }
     status =
         diag_expression_new(spec->instrument.tags, FIELD_TAGS, runtime, scope, &action->tags, err);
     if (status != DIAG_OK)
@@ -40,6 +39,33 @@ static enum diag_status build(struct diag_action *action, const struct diag_spec
     action->needs |= diag_expression_needs(action->tags);
     action->arguments |= diag_expression_arguments(action->tags);
     return DIAG_OK;
+}
+
+/* What the handler may ask for besides. */
+static void add_wants(struct diag_action *action) {
+    const struct diag_handler *handler = &action->handler;
+
+    if (handler->wants_namespace)
+        action->needs |= DIAG_EXPRESSION_NEEDS_NAMESPACE;
+    if (action->point == DIAG_POINT_CALL || action->point == DIAG_POINT_RETURN) {
+        if (handler->wants_arguments || handler->wants_namespace) {
+            action->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
+            action->arguments = UINT64_MAX;
+        }
+    } else if (handler->wants_arguments && action->point == DIAG_POINT_END) {
+        action->arguments = UINT64_MAX;
+    }
+}
+
+/* Hits that need nothing evaluated, or not as a Python object. */
+static void find_shortcuts(struct diag_action *action) {
+    if (action->tags != NULL)
+        return;
+    action->is_elapsed = diag_expression_is_elapsed(action->value);
+    if (action->sink->hit != NULL && action->aggregator == NULL) {
+        action->constant = diag_expression_constant(action->value);
+        action->is_fetch = diag_expression_is_fetch(action->value);
+    }
 }
 
 /* What names mean is told in the status of an armed spec, as far as there is room. */
@@ -51,9 +77,9 @@ static void note_warnings(struct diag_action *action) {
              *value != '\0' && *tags != '\0' ? "; " : "", tags);
 }
 
-enum diag_status diag_action_new(const struct diag_spec *spec, int line,
+enum diag_status diag_action_new(const struct diag_action_context *context,
+                                 const struct diag_spec *spec, int line,
                                  const struct diag_scope *scope, PyObject *function, PyObject *self,
-                                 const struct diag_engine_sink *sink, struct diag_runtime *runtime,
                                  struct diag_action **out, struct diag_error *err) {
     DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = calloc(1, sizeof *action);
     enum diag_status status;
@@ -61,7 +87,9 @@ enum diag_status diag_action_new(const struct diag_spec *spec, int line,
     if (action == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
     action->references = 1;
-    action->sink = sink;
+    action->sink = context->sink;
+    action->runtime = diag_runtime_ref(context->runtime);
+    diag_handler_hold(&action->handler, context->handler);
     action->spec_id = strdup(spec->id);
     if (action->spec_id == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
@@ -73,13 +101,15 @@ enum diag_status diag_action_new(const struct diag_spec *spec, int line,
     action->prefix_size = diag_event_prefix(action->prefix, spec->id, spec->revision);
     action->state = DIAG_SPEC_STATE_ARMED;
     action->is_active = true;
-    status = build(action, spec, scope, runtime, err);
+    status = build(action, spec, scope, err);
     if (status != DIAG_OK)
         return status;
-    action->is_clocked = action->aggregator == NULL && sink->hit == NULL;
-    if (sink->hit != NULL && action->aggregator == NULL && action->tags == NULL) {
-        action->constant = diag_expression_constant(action->value);
-        action->is_fetch = diag_expression_is_fetch(action->value);
+    if (diag_handler_is_none(&action->handler)) {
+        action->is_clocked = action->aggregator == NULL && action->sink->hit == NULL;
+        find_shortcuts(action);
+    } else {
+        action->is_clocked = spec->expires_unix_ns != 0;
+        add_wants(action);
     }
     note_warnings(action);
     *out = DIAG_TAKE_PTR(action);
@@ -99,8 +129,15 @@ void diag_action_unref(struct diag_action *action) {
     diag_aggregator_free(action->aggregator);
     Py_XDECREF(action->function);
     Py_XDECREF(action->self);
+    diag_handler_drop(&action->handler);
+    diag_runtime_unref(action->runtime);
     free(action->spec_id);
     free(action);
+}
+
+static void tell_change(const struct diag_action *action) {
+    if (action->sink->status_changed != NULL)
+        action->sink->status_changed(action->sink->context);
 }
 
 void diag_action_stop(struct diag_action *action, enum diag_spec_state state, const char *message) {
@@ -110,7 +147,7 @@ void diag_action_stop(struct diag_action *action, enum diag_spec_state state, co
     action->is_unreported = true;
     action->state = state;
     snprintf(action->message, sizeof action->message, "%s", message == NULL ? "" : message);
-    action->sink->status_changed(action->sink->context);
+    tell_change(action);
 }
 
 static void emit(struct diag_action *action, const struct diag_wire_writer *writer, bool is_kept) {
@@ -179,7 +216,7 @@ static void count_added(struct diag_action *action, int dropped) {
     if (!diag_aggregator_has_overflowed(action->aggregator) || action->message[0] != '\0')
         return;
     snprintf(action->message, sizeof action->message, "%s", OVERFLOW_WARNING);
-    action->sink->status_changed(action->sink->context);
+    tell_change(action);
 }
 
 static __attribute__((noinline)) void aggregate(struct diag_action *action, PyObject *value,
@@ -278,21 +315,28 @@ static bool is_meant(const struct diag_action *action, const struct diag_call *c
     return is_same;
 }
 
+static inline bool is_due(struct diag_action *action, const struct diag_call *call,
+                          uint64_t now_unix_ns) {
+    if (!action->is_active)
+        return false;
+    if (now_unix_ns != 0 && action->expires_unix_ns != 0 &&
+        now_unix_ns >= action->expires_unix_ns) {
+        diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
+        return false;
+    }
+    if (!is_meant(action, call)) {
+        action->skips[DIAG_SKIP_FILTERED]++;
+        return false;
+    }
+    return true;
+}
+
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns) {
     PyObject *value, *tags = NULL;
 
-    if (!action->is_active)
+    if (!is_due(action, call, now_unix_ns))
         return;
-    if (now_unix_ns != 0 && action->expires_unix_ns != 0 &&
-        now_unix_ns >= action->expires_unix_ns) {
-        diag_action_stop(action, DIAG_SPEC_STATE_EXPIRED, NULL);
-        return;
-    }
-    if (!is_meant(action, call)) {
-        action->skips[DIAG_SKIP_FILTERED]++;
-        return;
-    }
     if (action->constant != NULL) {
         action->hits++;
         action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);
@@ -305,6 +349,10 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
     if (action->is_fetch && (value = diag_expression_borrow(action->value, call)) != NULL) {
         action->hits++;
         action->sink->hit(action->sink->context, action->spec_id, value, NULL);
+        return;
+    }
+    if (action->handler.fire != NULL) {
+        diag_hit_fire(action, call);
         return;
     }
     value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);

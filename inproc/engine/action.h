@@ -9,12 +9,15 @@
 #include "inproc/engine/aggregator.h"
 #include "inproc/engine/engine.h"
 #include "inproc/engine/expression.h"
+#include "inproc/engine/handler.h"
 #include "lib/event/event_encoder.h"
 #include "lib/spec/spec_status.h"
 
 struct diag_action {
     size_t references;
     const struct diag_engine_sink *sink; /* valid while is_active */
+    struct diag_runtime *runtime;        /* owned */
+    struct diag_handler handler;         /* all zero: none; its objects are owned */
     char *spec_id;
     enum diag_point point;
     int line;           /* LINE: which */
@@ -42,12 +45,20 @@ struct diag_action {
     uint64_t skips[DIAG_SKIP_COUNT];
 };
 
+/* What an action reports to, and takes its Python objects from. */
+struct diag_action_context {
+    const struct diag_engine_sink *sink;
+    struct diag_runtime *runtime;
+    const struct diag_handler *handler; /* NULL: none */
+};
+
 /* Compiles the instrument of `spec` for the calls of `scope`. `function`, `self`: see above. The
  * caller owns *out, which has one reference. */
-DIAG_MUST_CHECK enum diag_status
-diag_action_new(const struct diag_spec *spec, int line, const struct diag_scope *scope,
-                PyObject *function, PyObject *self, const struct diag_engine_sink *sink,
-                struct diag_runtime *runtime, struct diag_action **out, struct diag_error *err);
+DIAG_MUST_CHECK enum diag_status diag_action_new(const struct diag_action_context *context,
+                                                 const struct diag_spec *spec, int line,
+                                                 const struct diag_scope *scope, PyObject *function,
+                                                 PyObject *self, struct diag_action **out,
+                                                 struct diag_error *err);
 struct diag_action *diag_action_ref(struct diag_action *action);
 void diag_action_unref(struct diag_action *action); /* NULL is fine */
 static inline DIAG_UNUSED void diag_action_unrefp(struct diag_action **action) {

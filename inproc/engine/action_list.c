@@ -33,7 +33,7 @@ static void append(struct diag_action_list *list, struct diag_action *action) {
         list->clocked_points |= 1u << action->point;
     if (!diag_action_is_plain(action))
         list->guarded_points |= 1u << action->point;
-    if (action->point == DIAG_POINT_RETURN)
+    if (action->point == DIAG_POINT_RETURN || action->point == DIAG_POINT_END)
         list->arguments |= action->arguments;
     if (action->self != NULL && action->point != DIAG_POINT_CALL)
         list->arguments |= 1;

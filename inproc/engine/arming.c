@@ -153,12 +153,12 @@ static bool is_seen_inside(enum diag_point point, PyCodeObject *code, unsigned n
 #endif
 }
 
-static enum diag_status compile(const struct diag_arming_context *context,
-                                const struct diag_spec *spec, const struct diag_scope *scope,
-                                int line, PyObject *function, PyObject *self,
-                                struct diag_action **out, struct diag_error *err) {
-    return diag_action_new(spec, line, scope, function, self, context->sink, context->runtime, out,
-                           err);
+static struct diag_scope scope_of(const struct diag_arming_context *context,
+                                  enum diag_point point) {
+    const struct diag_handler *handler = context->action.handler;
+
+    return (struct diag_scope){.point = point,
+                               .handler_globals = handler == NULL ? NULL : handler->globals};
 }
 
 static void set_function(struct diag_scope *scope, PyObject *function) {
@@ -188,19 +188,22 @@ static enum diag_status arm_function(struct diag_arming *arming,
                                      enum diag_point point, int line, struct diag_error *err) {
     bool is_inside = point == DIAG_POINT_END || point == DIAG_POINT_LINE;
     PyObject *function = is_inside || target->function == NULL ? target->written : target->function;
-    struct diag_scope scope = {.point = point, .is_inside = is_inside};
+    struct diag_scope scope = scope_of(context, point);
     DIAG_CLEANUP(diag_action_unrefp) struct diag_action *action = NULL;
     enum diag_status status;
 
+    scope.is_inside = is_inside;
     set_function(&scope, function);
-    status = compile(context, spec, &scope, line, function, target->self, &action, err);
+    status =
+        diag_action_new(&context->action, spec, line, &scope, function, target->self, &action, err);
     if (status == DIAG_OK && !is_inside && is_seen_inside(point, scope.code, action->needs)) {
         if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
             function = target->written;
         diag_action_unref(DIAG_TAKE_PTR(action));
         scope.is_inside = true;
         set_function(&scope, function);
-        status = compile(context, spec, &scope, line, function, target->self, &action, err);
+        status = diag_action_new(&context->action, spec, line, &scope, function, target->self,
+                                 &action, err);
     }
     if (status != DIAG_OK)
         return status;
@@ -222,14 +225,15 @@ static enum diag_status arm_codes(struct diag_arming *arming,
     enum diag_status status = DIAG_OK;
 
     for (size_t i = 0; status == DIAG_OK && i < target->code_count; i++) {
-        struct diag_scope scope = {.point = point,
-                                   .is_inside = true,
-                                   .code = target->codes[i],
-                                   .globals = target->globals};
+        struct diag_scope scope = scope_of(context, point);
         struct diag_action *action = NULL;
 
+        scope.is_inside = true;
+        scope.code = target->codes[i];
+        scope.globals = target->globals;
         note_code(arming, target->codes[i]);
-        status = compile(context, spec, &scope, line, NULL, target->self, &action, err);
+        status =
+            diag_action_new(&context->action, spec, line, &scope, NULL, target->self, &action, err);
         if (status == DIAG_OK)
             status = attach_code(arming, context->probes, target->codes[i], NULL, action, err);
     }
@@ -240,7 +244,7 @@ static enum diag_status arm_callable(struct diag_arming *arming,
                                      const struct diag_arming_context *context,
                                      const struct diag_spec *spec, const struct diag_target *target,
                                      enum diag_point point, struct diag_error *err) {
-    struct diag_scope scope = {.point = point};
+    struct diag_scope scope = scope_of(context, point);
     struct diag_action *action = NULL;
     struct diag_c_callable callable;
     PyObject *names;
@@ -251,7 +255,7 @@ static enum diag_status arm_callable(struct diag_arming *arming,
     names = diag_c_signature(target->callable,
                              callable.kind == DIAG_C_KIND_DEFINITION && !callable.is_self_hidden);
     scope.names = names;
-    status = compile(context, spec, &scope, 0, NULL, target->self, &action, err);
+    status = diag_action_new(&context->action, spec, 0, &scope, NULL, target->self, &action, err);
     Py_XDECREF(names);
     if (status != DIAG_OK)
         return status;
@@ -299,7 +303,9 @@ enum diag_status diag_arming_new(const struct diag_arming_context *context,
     arming->function = Py_XNewRef(target->function);
     arming->callable = Py_XNewRef(target->callable);
     arming->self = Py_XNewRef(target->self);
+    *context->making = arming;
     status = arm(arming, context, spec, target, err);
+    *context->making = NULL;
     if (status != DIAG_OK) {
         diag_arming_free(arming, context->probes);
         return status;
@@ -331,6 +337,11 @@ enum diag_spec_state diag_arming_state(const struct diag_arming *arming, const c
             action = arming->attachments[i].action;
     *message = action->message;
     return action->state;
+}
+
+void diag_arming_silence(struct diag_arming *arming) {
+    for (size_t i = 0; i < arming->attachment_count; i++)
+        arming->attachments[i].action->is_active = false;
 }
 
 void diag_arming_set_expiry(struct diag_arming *arming, uint64_t expires_unix_ns) {

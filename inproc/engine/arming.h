@@ -11,14 +11,14 @@
 #include "inproc/engine/probe_set.h"
 #include "inproc/engine/target.h"
 
+struct diag_arming;
+
 /* All that arming a spec takes besides the spec. */
 struct diag_arming_context {
-    const struct diag_engine_sink *sink;
-    struct diag_runtime *runtime;
+    struct diag_action_context action;
     struct diag_probe_set *probes;
+    struct diag_arming **making; /* where it is noted down while it is being made */
 };
-
-struct diag_arming;
 
 /* Compiles and attaches; on failure nothing is attached. The caller owns *out. */
 DIAG_MUST_CHECK enum diag_status diag_arming_new(const struct diag_arming_context *context,
@@ -34,6 +34,9 @@ bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_targ
 
 /* ARMED, or what the hit path made of it; `*message` (borrowed) says why, or warns. */
 enum diag_spec_state diag_arming_state(const struct diag_arming *arming, const char **message);
+
+/* Has nothing of it fire any more. */
+void diag_arming_silence(struct diag_arming *arming);
 
 void diag_arming_set_expiry(struct diag_arming *arming, uint64_t expires_unix_ns);
 

@@ -31,7 +31,9 @@ struct diag_scope {
     PyCodeObject *code; /* NULL: the callable is implemented in C */
     PyObject *names;    /* code == NULL: tuple of its arguments' names (with that of diag_call.self,
                            if there is one, first), or NULL: not known */
-    PyObject *globals;  /* dict: where other names are looked up; NULL: builtins only */
+    PyObject
+        *handler_globals; /* dict: where other names are looked up first; NULL: there is none */
+    PyObject *globals;    /* dict: where they are looked up then; NULL: builtins only */
 };
 
 struct diag_call {

@@ -69,8 +69,8 @@ DIAG_MUST_CHECK enum diag_status diag_engine_apply(struct diag_engine *engine,
                                                    struct diag_error *err);
 
 /* Arms one spec beside the others of this engine, or in place of the one of this id; its hits go to
- * the handler (copied; its objects are referenced). An engine is used either by diag_engine_apply or
- * by put and remove. Takes ownership of the spec. What is wrong with the spec itself becomes its
+ * the handler (copied; its objects are referenced). An engine is used either by diag_engine_apply
+ * or by put and remove. Takes ownership of the spec. What is wrong with the spec itself becomes its
  * status, and also the error; a target that is not there yet is DIAG_OK and PENDING.
  * DIAG_ERR_UNAVAILABLE: called from within the engine's own work. */
 DIAG_MUST_CHECK enum diag_status diag_engine_put(struct diag_engine *engine, struct diag_spec *spec,

@@ -15,11 +15,9 @@
 #include "inproc/engine/expression_names.h"
 #include "inproc/engine/expression_source.h"
 #include "inproc/engine/expression_tree.h"
+#include "inproc/engine/tree_node.h"
 
 #define ARGUMENT_BITS 64
-#define NEEDS_OF_NAMESPACE                                                                         \
-    (DIAG_EXPRESSION_NEEDS_START | DIAG_EXPRESSION_NEEDS_ELAPSED | DIAG_EXPRESSION_NEEDS_END |     \
-     DIAG_EXPRESSION_NEEDS_ACTIVE)
 
 enum form { FORM_CONSTANT, FORM_NAME, FORM_TREE, FORM_FUNCTION, FORM_NAMESPACE };
 
@@ -30,9 +28,10 @@ struct diag_expression {
     uint64_t arguments;
     struct diag_runtime *runtime;
     struct diag_expression_names names;
-    PyCodeObject *target; /* what the parameters' indices are about; NULL: implemented in C */
-    int positional_count; /* from outside, arguments below are given as they are */
-    PyObject *code;       /* NAMESPACE, and for the calls with unforeseen keywords */
+    PyCodeObject *target;      /* what the parameters' indices are about; NULL: implemented in C */
+    int positional_count;      /* from outside, arguments below are given as they are */
+    PyObject *code;            /* NAMESPACE, and for the calls with unforeseen keywords */
+    PyObject *handler_globals; /* NULL: none */
     PyObject *globals;
     PyObject *function;                /* FUNCTION, TREE */
     struct diag_expression_tree *tree; /* CONSTANT, NAME, TREE */
@@ -122,7 +121,7 @@ static void sum_up(struct diag_expression *expression) {
     }
     if (reads_all) {
         if (expression->form == FORM_NAMESPACE || expression->names.unforeseen != NULL)
-            expression->needs |= NEEDS_OF_NAMESPACE;
+            expression->needs |= DIAG_EXPRESSION_NEEDS_NAMESPACE;
         if (expression->form == FORM_NAMESPACE)
             expression->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
         expression->arguments = UINT64_MAX;
@@ -135,23 +134,33 @@ static void sum_up(struct diag_expression *expression) {
     }
 }
 
+/* A new reference: where the expression's function looks for its globals. */
+static PyObject *globals_of_function(const struct diag_expression *expression) {
+    if (expression->handler_globals == NULL)
+        return Py_NewRef(expression->globals);
+    return diag_runtime_globals(expression->runtime, expression->handler_globals,
+                                expression->globals,
+                                diag_expression_names_builtins(expression->globals));
+}
+
 static int choose_form(struct diag_expression *expression, const char *text, PyObject *syntax) {
-    PyObject *names = NULL, *builtins;
+    struct diag_expression_dicts dicts = {expression->handler_globals, expression->globals, NULL};
+    PyObject *names = NULL, *function_globals;
 
     if (expression->names.needs_namespace) {
         expression->form = FORM_NAMESPACE;
         return 0;
     }
     names = diag_expression_names_list(&expression->names);
-    if (names == NULL)
-        return -1;
-    expression->function = diag_expression_source_function(text, names, expression->globals);
-    Py_DECREF(names);
+    function_globals = globals_of_function(expression);
+    if (names != NULL && function_globals != NULL)
+        expression->function = diag_expression_source_function(text, names, function_globals);
+    Py_XDECREF(names);
+    Py_XDECREF(function_globals);
     if (expression->function == NULL)
         return -1;
-    builtins = ((PyFunctionObject *)expression->function)->func_builtins;
-    if (diag_expression_tree_new(syntax, &expression->names, expression->globals, builtins,
-                                 &expression->tree) < 0)
+    dicts.builtins = ((PyFunctionObject *)expression->function)->func_builtins;
+    if (diag_expression_tree_new(syntax, &expression->names, &dicts, &expression->tree) < 0)
         return -1;
     if (expression->tree == NULL)
         expression->form = FORM_FUNCTION;
@@ -177,6 +186,7 @@ static int build(struct diag_expression *expression, const char *text, const cha
     expression->target = (PyCodeObject *)Py_XNewRef((PyObject *)scope->code);
     if (scope->code != NULL && !scope->is_inside)
         expression->positional_count = scope->code->co_argcount;
+    expression->handler_globals = Py_XNewRef(scope->handler_globals);
     expression->globals = globals_of(scope);
     if (expression->globals == NULL ||
         diag_expression_names_find(expression->code, expression->runtime, scope,
@@ -223,6 +233,7 @@ void diag_expression_free(struct diag_expression *expression) {
     diag_expression_tree_free(expression->tree);
     Py_XDECREF(expression->target);
     Py_XDECREF(expression->code);
+    Py_XDECREF(expression->handler_globals);
     Py_XDECREF(expression->globals);
     Py_XDECREF(expression->function);
     diag_runtime_unref(expression->runtime);
@@ -284,8 +295,12 @@ static PyObject *argument_value(const struct diag_expression *expression,
 static PyObject *last_value(const struct diag_expression *expression,
                             const struct diag_expression_parameter *parameter,
                             const struct diag_call *call, PyObject **owned) {
-    PyObject *value = PyDict_GetItemWithError(call->globals, parameter->name);
+    PyObject *value = NULL;
 
+    if (expression->handler_globals != NULL)
+        value = PyDict_GetItemWithError(expression->handler_globals, parameter->name);
+    if (value == NULL && !PyErr_Occurred())
+        value = PyDict_GetItemWithError(call->globals, parameter->name);
     if (value == NULL && !PyErr_Occurred())
         value = PyDict_GetItemWithError(diag_call_builtins(call), parameter->name);
     if (value == NULL && !PyErr_Occurred())
@@ -388,6 +403,7 @@ static PyObject *evaluate_in_namespace(const struct diag_expression *expression,
     if (expression->tree != NULL)
         diag_expression_tree_count_fallback(expression->tree);
     namespace = diag_runtime_namespace(expression->runtime, expression->point, call,
+                                       expression->handler_globals,
                                        expression->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS);
     if (namespace == NULL)
         return NULL;

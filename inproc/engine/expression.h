@@ -28,6 +28,9 @@ enum {
     DIAG_EXPRESSION_NEEDS_ACTIVE = 8,  /* active_ns */
     DIAG_EXPRESSION_NEEDS_HOTSPOTS = 16,
     DIAG_EXPRESSION_NEEDS_GIVEN = 32, /* the arguments exactly as given: args, kwargs */
+    /* for a dict of all names but hotspots */
+    DIAG_EXPRESSION_NEEDS_NAMESPACE = DIAG_EXPRESSION_NEEDS_START | DIAG_EXPRESSION_NEEDS_ELAPSED |
+                                      DIAG_EXPRESSION_NEEDS_END | DIAG_EXPRESSION_NEEDS_ACTIVE,
 };
 
 /* Only the syntax and the size: DIAG_ERR_INVALID, the message begins with `field`. No Python

@@ -99,8 +99,7 @@ static int classify(struct diag_expression_names *names, const struct diag_runti
     return 0;
 }
 
-/* Borrowed: what `globals` have for builtins. */
-static PyObject *builtins_of(PyObject *globals) {
+PyObject *diag_expression_names_builtins(PyObject *globals) {
     PyObject *builtins = globals == NULL ? NULL : PyDict_GetItemString(globals, "__builtins__");
 
     if (builtins != NULL && PyModule_Check(builtins))
@@ -125,10 +124,10 @@ static void append_warning(struct diag_expression_names *names, PyObject *name) 
         snprintf(names->warning + at, sizeof names->warning - at, " or '%s'", text);
 }
 
-/* Names the ones that neither the globals nor the builtins have. */
+/* Names the ones that none of the globals nor the builtins have. */
 static int warn(struct diag_expression_names *names, const struct diag_scope *scope,
                 PyObject *unforeseen, PyObject *stored) {
-    PyObject *builtins = builtins_of(scope->globals);
+    PyObject *builtins = diag_expression_names_builtins(scope->globals);
 
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(unforeseen); i++) {
         PyObject *name = PyList_GET_ITEM(unforeseen, i);
@@ -136,7 +135,8 @@ static int warn(struct diag_expression_names *names, const struct diag_scope *sc
 
         if (is_stored < 0)
             return -1;
-        if (!is_stored && !may_have(scope->globals, name) && !may_have(builtins, name))
+        if (!is_stored && !may_have(scope->handler_globals, name) &&
+            !may_have(scope->globals, name) && !may_have(builtins, name))
             append_warning(names, name);
     }
     if (names->warning[0] != '\0')

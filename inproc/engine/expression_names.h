@@ -43,6 +43,9 @@ void diag_expression_names_done(struct diag_expression_names *names);
 /* Index of the parameter `name`, or -1: it is looked up in the globals and builtins. */
 int diag_expression_names_index(const struct diag_expression_names *names, PyObject *name);
 
+/* Borrowed: the dict of builtins that `globals` (a dict or NULL) come with. */
+PyObject *diag_expression_names_builtins(PyObject *globals);
+
 /* A new list of the parameters' names; NULL with an exception. */
 PyObject *diag_expression_names_list(const struct diag_expression_names *names);
 

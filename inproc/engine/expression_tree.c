@@ -15,8 +15,8 @@
 
 struct diag_expression_tree {
     struct diag_node *root;
-    struct diag_node *nodes; /* all of them */
-    PyObject *globals, *builtins;
+    struct diag_node *nodes;            /* all of them */
+    struct diag_expression_dicts dicts; /* owned */
     uint64_t fallbacks;
 };
 
@@ -41,8 +41,7 @@ static struct diag_node *node_new(struct builder *builder, diag_node_fn *evaluat
         return NULL;
     }
     node->evaluate = evaluate;
-    node->globals = builder->tree->globals;
-    node->builtins = builder->tree->builtins;
+    node->dicts = &builder->tree->dicts;
     node->next = builder->tree->nodes;
     builder->tree->nodes = node;
     return node;
@@ -432,7 +431,7 @@ static struct diag_node *build(struct builder *builder, PyObject *syntax) {
 }
 
 int diag_expression_tree_new(PyObject *syntax, const struct diag_expression_names *names,
-                             PyObject *globals, PyObject *builtins,
+                             const struct diag_expression_dicts *dicts,
                              struct diag_expression_tree **out) {
     DIAG_CLEANUP(diag_expression_tree_freep)
     struct diag_expression_tree *tree = calloc(1, sizeof *tree);
@@ -442,8 +441,9 @@ int diag_expression_tree_new(PyObject *syntax, const struct diag_expression_name
         PyErr_NoMemory();
         return -1;
     }
-    tree->globals = Py_NewRef(globals);
-    tree->builtins = Py_NewRef(builtins);
+    tree->dicts.handler_globals = Py_XNewRef(dicts->handler_globals);
+    tree->dicts.globals = Py_NewRef(dicts->globals);
+    tree->dicts.builtins = Py_NewRef(dicts->builtins);
     tree->root = build(&builder, field(syntax, "body"));
     if (tree->root == NULL && PyErr_Occurred())
         return -1;
@@ -463,8 +463,9 @@ void diag_expression_tree_free(struct diag_expression_tree *tree) {
         free(node->operations);
         free(node);
     }
-    Py_XDECREF(tree->globals);
-    Py_XDECREF(tree->builtins);
+    Py_XDECREF(tree->dicts.handler_globals);
+    Py_XDECREF(tree->dicts.globals);
+    Py_XDECREF(tree->dicts.builtins);
     free(tree);
 }
 

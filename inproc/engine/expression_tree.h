@@ -16,13 +16,14 @@
 #include "inproc/engine/expression_names.h"
 #include "lib/base/cleanup.h"
 
+struct diag_expression_dicts; /* tree_node.h */
 struct diag_expression_tree;
 
 /* *out: the tree of `syntax`, an ast.Expression; NULL if that is not of the subset. The caller owns
  * it. -1 with an exception: out of memory. */
 DIAG_MUST_CHECK int diag_expression_tree_new(PyObject *syntax,
                                              const struct diag_expression_names *names,
-                                             PyObject *globals, PyObject *builtins,
+                                             const struct diag_expression_dicts *dicts,
                                              struct diag_expression_tree **out);
 void diag_expression_tree_free(struct diag_expression_tree *tree); /* NULL is fine */
 DIAG_DEFINE_FREEP(diag_expression_tree, struct diag_expression_tree)

@@ -13,8 +13,11 @@
 #ifndef DIAG_INPROC_ENGINE_HANDLER_H
 #define DIAG_INPROC_ENGINE_HANDLER_H
 
-#include "inproc/engine/call.h"
+#include <stdbool.h>
 
+#include "lib/base/compiler.h"
+
+typedef struct _object PyObject; /* as in Python.h, which need not be included */
 struct diag_hit;
 struct diag_interception;
 
@@ -37,8 +40,9 @@ struct diag_handler {
 };
 
 /* The value and the tags that the spec's expressions give. New references. NULL with an exception:
- * it raised. NULL without one: a name has no value in this call (it is counted as
- * DIAG_SKIP_UNBOUND), or there is no expression for tags. */
+ * it raised. NULL without one: a name has no value in this call (the hit is counted as
+ * DIAG_SKIP_UNBOUND), a signal handler of the program struck (see diag_hit_count_error), or there
+ * is no expression for tags. */
 PyObject *diag_hit_value(const struct diag_hit *hit);
 PyObject *diag_hit_tags(const struct diag_hit *hit);
 bool diag_hit_has_tags(const struct diag_hit *hit);
@@ -47,6 +51,12 @@ bool diag_hit_has_tags(const struct diag_hit *hit);
  * of the function, and the builtins: fit for eval(expression, namespace, namespace). A new
  * reference; NULL with an exception. */
 PyObject *diag_hit_namespace(const struct diag_hit *hit);
+
+/* Counts the hit as one of the spec's errors, in place of its hits. To be called with the exception
+ * set that the handler is about to deal with, where there is one. False: it is none of the
+ * handler's, as a signal handler of the program raised it (Ctrl-C); it has been taken, and reaches
+ * the program as soon as the handlers are done. */
+bool diag_hit_count_error(const struct diag_hit *hit);
 
 /* The call's arguments: a tuple and a dict, new references; -1 with an exception. */
 DIAG_MUST_CHECK int diag_hit_arguments(const struct diag_hit *hit, PyObject **args,

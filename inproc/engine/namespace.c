@@ -6,16 +6,31 @@ struct namespace {
     PyObject *fallbacks[DIAG_NAMESPACE_FALLBACKS];
 };
 
-static PyObject *missing(PyObject *self, PyObject *key) {
-    struct namespace *namespace = (struct namespace *)self;
+/* Borrowed; NULL without an exception: none has it. */
+static PyObject *find_in_fallbacks(const struct namespace *namespace, PyObject *key) {
     PyObject *value = NULL;
 
     for (int i = 0; i < DIAG_NAMESPACE_FALLBACKS && value == NULL && !PyErr_Occurred(); i++)
         if (namespace->fallbacks[i] != NULL)
             value = PyDict_GetItemWithError(namespace->fallbacks[i], key);
+    return value;
+}
+
+static PyObject *missing(PyObject *self, PyObject *key) {
+    PyObject *value = find_in_fallbacks((struct namespace *)self, key);
+
     if (value == NULL && !PyErr_Occurred())
         PyErr_SetObject(PyExc_KeyError, key);
     return Py_XNewRef(value);
+}
+
+/* What dict's own would do, without looking for __missing__ at each global name. */
+static PyObject *subscript(PyObject *self, PyObject *key) {
+    PyObject *value = PyDict_GetItemWithError(self, key);
+
+    if (value != NULL)
+        return Py_NewRef(value);
+    return PyErr_Occurred() ? NULL : missing(self, key);
 }
 
 static int traverse(PyObject *self, visitproc visit, void *arg) {
@@ -52,6 +67,7 @@ static PyMethodDef methods[] = {
 PyTypeObject *diag_namespace_type_new(void) {
     PyType_Slot slots[] = {
         {Py_tp_methods, methods},
+        {Py_mp_subscript, DIAG_PY_SLOT(subscript)},
         {Py_tp_traverse, DIAG_PY_SLOT(traverse)},
         {Py_tp_clear, DIAG_PY_SLOT(clear)},
         {Py_tp_dealloc, DIAG_PY_SLOT(dealloc)},

@@ -11,7 +11,7 @@
 /* A new heap type; NULL with an exception. */
 PyTypeObject *diag_namespace_type_new(void);
 
-#define DIAG_NAMESPACE_FALLBACKS 3
+#define DIAG_NAMESPACE_FALLBACKS 4
 
 /* A new reference to one that holds what `names` (a dict) holds, and then looks in the fallbacks
  * (dicts, or NULL), one after the other; NULL with an exception. */

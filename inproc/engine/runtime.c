@@ -164,9 +164,10 @@ static int put_context(const struct diag_runtime *runtime, enum diag_point point
 }
 
 static PyObject *outer_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call, bool has_hotspots) {
+                                 const struct diag_call *call, PyObject *handler_globals,
+                                 bool has_hotspots) {
     PyObject *names = PyDict_New(), *arguments = diag_call_arguments(call), *namespace = NULL;
-    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {call->globals, NULL, NULL};
+    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {handler_globals, call->globals};
     int count = name_count(point) - (point == DIAG_POINT_RETURN && !has_hotspots);
     int hidden_count = count < DIAG_CONTEXT_RESULT ? count : DIAG_CONTEXT_RESULT;
 
@@ -181,10 +182,10 @@ static PyObject *outer_namespace(const struct diag_runtime *runtime, enum diag_p
 }
 
 static PyObject *inner_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call) {
+                                 const struct diag_call *call, PyObject *handler_globals) {
     PyObject *context = PyDict_New(), *variables = diag_call_locals(call), *namespace = NULL;
-    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {call->globals, diag_call_builtins(call),
-                                                           context};
+    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {handler_globals, call->globals,
+                                                           diag_call_builtins(call), context};
 
     if (context != NULL && variables != NULL &&
         put_context(runtime, point, call, context, 0, name_count(point)) == 0)
@@ -195,8 +196,20 @@ static PyObject *inner_namespace(const struct diag_runtime *runtime, enum diag_p
 }
 
 PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call, bool has_hotspots) {
+                                 const struct diag_call *call, PyObject *handler_globals,
+                                 bool has_hotspots) {
     if (point == DIAG_POINT_END || point == DIAG_POINT_LINE)
-        return inner_namespace(runtime, point, call);
-    return outer_namespace(runtime, point, call, has_hotspots);
+        return inner_namespace(runtime, point, call, handler_globals);
+    return outer_namespace(runtime, point, call, handler_globals, has_hotspots);
+}
+
+PyObject *diag_runtime_globals(const struct diag_runtime *runtime, PyObject *handler_globals,
+                               PyObject *globals, PyObject *builtins) {
+    PyObject *const fallbacks[DIAG_NAMESPACE_FALLBACKS] = {handler_globals, globals, builtins};
+    PyObject *names = Py_BuildValue("{sO}", "__builtins__", builtins), *namespace = NULL;
+
+    if (names != NULL)
+    namespace = diag_namespace_new(runtime->namespace_type, names, fallbacks);
+    Py_XDECREF(names);
+    return namespace;
 }

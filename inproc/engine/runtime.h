@@ -56,8 +56,15 @@ PyObject *diag_runtime_context_value(const struct diag_runtime *runtime, enum di
 /* A dict of everything that an expression sees, for eval() and locals(); NULL with an exception.
  * CALL and RETURN: it holds context names and arguments, and looks further in the globals; END and
  * LINE: the variables, and it looks further in the globals, the builtins and the context names.
- * `hotspots` is among the context names only with `has_hotspots`. */
+ * `handler_globals` (a dict or NULL) come before the globals. `hotspots` is among the context names
+ * only with `has_hotspots`. */
 PyObject *diag_runtime_namespace(const struct diag_runtime *runtime, enum diag_point point,
-                                 const struct diag_call *call, bool has_hotspots);
+                                 const struct diag_call *call, PyObject *handler_globals,
+                                 bool has_hotspots);
+
+/* A dict in which a function of the names in `globals` finds also those in `handler_globals`, which
+ * come first; NULL with an exception. Both are dicts. */
+PyObject *diag_runtime_globals(const struct diag_runtime *runtime, PyObject *handler_globals,
+                               PyObject *globals, PyObject *builtins);
 
 #endif

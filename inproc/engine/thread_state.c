@@ -2,7 +2,6 @@
 #include "inproc/engine/thread_state.h"
 
 #include <pthread.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +32,6 @@ void diag_thread_state_fill(struct diag_thread_state *state) {
     pthread_attr_destroy(&attributes);
 }
 
-void diag_thread_state_reset(void) {
-    memset(&diag_thread_state, 0, sizeof diag_thread_state);
+void diag_thread_state_after_fork(void) {
+    diag_thread_state.thread_id = 0; /* to be filled in again */
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* thread_state - what the hit path keeps per thread.
  *
- * The only mutable state outside of an engine besides the swapped type (backend_type_swap.c) and
- * the scale of the clock (hit_clock.c): a hit must find it in a nanosecond, so it is thread-local
- * in the static TLS block.
+ * A hit must find it in a nanosecond, so it is thread-local in the static TLS block. The only other
+ * mutable state of the process is what engines share (engine_shared.c, and the backends' tables)
+ * and the scale of the clock (hit_clock.c).
  *
- * Threading: each thread its own. Fork: diag_thread_state_reset in the child. */
+ * Threading: each thread its own. Fork: diag_thread_state_after_fork in the child. */
 #ifndef DIAG_INPROC_ENGINE_THREAD_STATE_H
 #define DIAG_INPROC_ENGINE_THREAD_STATE_H
 
@@ -42,6 +42,7 @@ static inline bool diag_thread_state_is_stack_low(const struct diag_thread_state
     return (uintptr_t)__builtin_frame_address(0) - state->stack_low < state->stack_reserve;
 }
 
-void diag_thread_state_reset(void);
+/* The thread that forked goes on, an instrument that it was in included. */
+void diag_thread_state_after_fork(void);
 
 #endif

@@ -20,14 +20,16 @@ struct diag_operand diag_node_parameter(struct diag_node *node, PyObject *const 
 
 /* Borrowed, or NULL. */
 static PyObject *find_global(struct diag_node *node) {
+    PyObject *const dicts[] = {node->dicts->handler_globals, node->dicts->globals,
+                               node->dicts->builtins};
     PyObject *value = NULL;
 
-    if (!diag_py_dict_has_only_text_keys(node->globals) ||
-        !diag_py_dict_has_only_text_keys(node->builtins))
-        return NULL;
-    value = PyDict_GetItemWithError(node->globals, node->object);
-    if (value == NULL && !PyErr_Occurred())
-        value = PyDict_GetItemWithError(node->builtins, node->object);
+    for (size_t i = 0; i < DIAG_ARRAY_SIZE(dicts); i++)
+        if (dicts[i] != NULL && !diag_py_dict_has_only_text_keys(dicts[i]))
+            return NULL;
+    for (size_t i = 0; value == NULL && i < DIAG_ARRAY_SIZE(dicts); i++)
+        if (dicts[i] != NULL)
+            value = PyDict_GetItemWithError(dicts[i], node->object);
     if (value == NULL)
         PyErr_Clear();
     return value;
@@ -35,14 +37,18 @@ static PyObject *find_global(struct diag_node *node) {
 
 /* What a dict had is valid as long as its version is the same. */
 static PyObject *global_of(struct diag_node *node) {
-    uint64_t globals_version = diag_py_dict_version(node->globals);
-    uint64_t builtins_version = diag_py_dict_version(node->builtins);
+    const struct diag_expression_dicts *dicts = node->dicts;
+    uint64_t handler_version =
+        dicts->handler_globals == NULL ? 0 : diag_py_dict_version(dicts->handler_globals);
+    uint64_t globals_version = diag_py_dict_version(dicts->globals);
+    uint64_t builtins_version = diag_py_dict_version(dicts->builtins);
 
     if (node->global == NULL || node->globals_version != globals_version ||
-        node->builtins_version != builtins_version) {
+        node->builtins_version != builtins_version || node->handler_version != handler_version) {
         node->global = find_global(node);
         node->is_builtin = node->global != NULL && node->builtin != NULL &&
                            diag_pure_builtin_is(node->builtin, node->global);
+        node->handler_version = handler_version;
         node->globals_version = globals_version;
         node->builtins_version = builtins_version;
     }

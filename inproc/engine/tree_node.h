@@ -9,6 +9,13 @@
 #include "inproc/engine/operand.h"
 #include "inproc/engine/pure_attribute.h"
 
+/* Where a tree looks for names that are no parameters: dicts, one after the other. Borrowed. */
+struct diag_expression_dicts {
+    PyObject *handler_globals; /* or NULL */
+    PyObject *globals;
+    PyObject *builtins;
+};
+
 struct diag_node;
 
 /* Comparisons besides Py_LT to Py_GE. */
@@ -26,12 +33,12 @@ struct diag_node {
     int operation;    /* index of a parameter, Py_LT ..., enum diag_pure_operation ... */
     int *operations;  /* of a chain of comparisons; allocated */
     PyObject *object; /* owned: a constant, or a name */
-    PyObject *globals, *builtins; /* of a global name or a call; borrowed from the tree */
+    const struct diag_expression_dicts *dicts; /* of a global name or a call; the tree's */
     const struct diag_pure_builtin *builtin;
     /* what is remembered of the last hit */
     struct diag_pure_attribute attribute;
     PyObject *global;
-    uint64_t globals_version, builtins_version;
+    uint64_t handler_version, globals_version, builtins_version;
     bool is_builtin; /* the global is the `builtin` */
 };
 

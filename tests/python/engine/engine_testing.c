@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/shm/aggregate_reader.h"
 #include "lib/shm/aggregate_writer.h"
+#include "tests/python/engine/engine_testing.h"
 #include "tests/python/engine/expression_testing.h"
 
 struct recorder {
@@ -149,7 +150,7 @@ static uint64_t number_of(PyObject *dict, const char *key, uint64_t otherwise) {
     return value == NULL ? otherwise : PyLong_AsUnsignedLongLong(value);
 }
 
-static struct diag_spec *spec_of(PyObject *dict) {
+struct diag_spec *diag_engine_testing_spec(PyObject *dict) {
     struct diag_spec *spec = calloc(1, sizeof *spec);
 
     spec->id = text_of(dict, "id", "spec");
@@ -173,7 +174,7 @@ static PyObject *apply(PyObject *self, PyObject *list) {
 
     (void)self;
     for (size_t i = 0; i < count; i++)
-        specs[i] = spec_of(PyList_GetItem(list, (Py_ssize_t)i));
+        specs[i] = diag_engine_testing_spec(PyList_GetItem(list, (Py_ssize_t)i));
     status = diag_engine_apply(recorder.engine, specs, count, &error);
     free(specs);
     if (status != DIAG_OK)
@@ -203,8 +204,8 @@ static PyObject *skips_of(const struct diag_spec_status *status) {
     return skips;
 }
 
-static void add_status(void *context, const struct diag_spec_status *status) {
-    PyObject *dict = Py_BuildValue(
+PyObject *diag_engine_testing_status(const struct diag_spec_status *status) {
+    return Py_BuildValue(
         "{s:s,s:K,s:s,s:s,s:s,s:s,s:I,s:I,s:O,s:K,s:K,s:K,s:N}", "id", status->spec_id, "revision",
         (unsigned long long)status->spec_revision, "state", diag_spec_state_name(status->state),
         "message", status->message, "mechanism", status->mechanism, "excluded", status->excluded,
@@ -212,6 +213,10 @@ static void add_status(void *context, const struct diag_spec_status *status) {
         status->is_pure ? Py_True : Py_False, "hits", (unsigned long long)status->hits, "errors",
         (unsigned long long)status->errors, "dropped", (unsigned long long)status->dropped, "skips",
         skips_of(status));
+}
+
+static void add_status(void *context, const struct diag_spec_status *status) {
+    PyObject *dict = diag_engine_testing_status(status);
 
     PyDict_SetItemString(context, status->spec_id, dict);
     Py_XDECREF(dict);
@@ -326,6 +331,7 @@ static PyMethodDef methods[] = {
 
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, (__extension__(void *)(diag_expression_testing_add))},
+    {Py_mod_exec, (__extension__(void *)(diag_handler_testing_add))},
 #ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
