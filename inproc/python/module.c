@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include "inproc/agent/agent.h"
+#include "inproc/library/manager.h"
 #include "lib/base/clock.h"
 #include "lib/base/version.h"
 
@@ -233,6 +234,8 @@ done:
 
 static int module_exec(PyObject *module) {
     if (PyModule_AddStringConstant(module, "__version__", DIAG_VERSION) < 0)
+        return -1;
+    if (diag_manager_add_to(module) < 0)
         return -1;
     /* the thread must be gone before the interpreter is */
     if (register_with(module, "atexit", "register", NULL, "disconnect") < 0)
