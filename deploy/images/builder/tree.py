@@ -50,10 +50,11 @@ class Tree:
             self.add_bytes(path, file.read(), 0o755 if mode & stat.S_IXUSR else 0o644)
 
     def add_copies(self, path, folder):
-        """All plain files of a folder, links followed; none is to be executed."""
+        """All plain files of a folder, links followed, but what a Python that has imported them from
+        there may have left; none is to be executed."""
         for where, folders, names in os.walk(folder):
-            folders.sort()
-            for name in sorted(names):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(name for name in names if not name.endswith(".pyc")):
                 source = os.path.join(where, name)
                 below = os.path.relpath(source, folder)
                 with open(source, "rb") as file:
