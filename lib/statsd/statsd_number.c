@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: a decimal of up to 15 digits survives the way to a double and back, so that if 15
- * digits give the number again, they are, without the zeros at their end, the shortest that do;
- * otherwise 16 are tried, and 17 always do. Below the normal numbers there are fewer digits in a
- * double, and every length is tried.
+/* How it works: of the decimals that give the number again when they are read, one with the fewest
+ * digits is looked for: of 15 digits, which may have zeros at their end that are left out, then of
+ * 16, then of 17, which always do. (If 15 do not, no fewer do: a decimal of up to 15 digits
+ * survives the way to a double and back.)
  *
- * A number whose 15 digits are an integer that a double holds, over a power of ten that a double
- * holds, needs no snprintf: the quotient of two exact doubles is rounded correctly, as the reader
- * rounds the text. */
+ * A number from 0.000001 to 1e15 is m / 2^s, with integers, and m * 10^k fits into 128 bits for as
+ * many decimals as 17 digits take: rounding it to k decimals is exact, and so is the question
+ * whether the decimal is nearer to the number than to its neighbours, which are 10^k away on that
+ * scale. All other numbers are left to snprintf and strtod. Below the normal ones there are fewer
+ * digits in a double, and every length is tried. */
 #include "lib/statsd/statsd_number.h"
 
 #include <math.h>
@@ -17,7 +19,9 @@
 
 #define EXACT_DIGITS 15
 #define MAX_DIGITS 17
-#define EXACT_MAX 1e15
+#define MANTISSA_BITS 53
+
+__extension__ typedef unsigned __int128 wide;
 
 static size_t write_digits(uint64_t number, char *out) {
     char reversed[20];
@@ -41,34 +45,66 @@ size_t diag_statsd_write_integer(int64_t number, char out[DIAG_STATSD_NUMBER_MAX
     return size + write_digits(magnitude, out + size);
 }
 
-/* For magnitudes from 0.001 to below 1e15: true if 15 digits or fewer are the number. */
-static bool write_short(double magnitude, char *out, size_t *size) {
-    static const double powers[] = {1,   1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,
-                                    1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17};
-    int whole_digits = 0, decimals;
-    uint64_t digits, whole;
+/* digits / 10^decimals, without zeros at the end of the decimals. */
+static size_t write_decimal(uint64_t digits, int decimals, char *out) {
+    char text[20];
+    size_t size = 0, text_size, whole_size;
 
-    if (!(magnitude >= 1e-3 && magnitude < EXACT_MAX))
-        return false;
-    while (magnitude >= powers[whole_digits])
-        whole_digits++;
-    decimals = EXACT_DIGITS - whole_digits;
-    digits = (uint64_t)llrint(magnitude * powers[decimals]);
-    if ((double)digits / powers[decimals] != magnitude)
-        return false;
     for (; decimals > 0 && digits % 10 == 0; decimals--)
         digits /= 10;
-    whole = (uint64_t)magnitude;
-    *size = write_digits(whole, out);
-    if (decimals == 0)
-        return true;
-    out[(*size)++] = '.';
-    digits -= whole * (uint64_t)powers[decimals];
-    for (int i = decimals; i > 0; i--) {
-        out[*size + (size_t)i - 1] = (char)('0' + digits % 10);
-        digits /= 10;
+    text_size = write_digits(digits, text);
+    if (decimals == 0) {
+        memcpy(out, text, text_size);
+        return text_size;
     }
-    *size += (size_t)decimals;
+    whole_size = text_size > (size_t)decimals ? text_size - (size_t)decimals : 0;
+    memcpy(out, text, whole_size);
+    size = whole_size;
+    if (whole_size == 0)
+        out[size++] = '0';
+    out[size++] = '.';
+    for (size_t i = text_size - whole_size; i < (size_t)decimals; i++)
+        out[size++] = '0';
+    memcpy(out + size, text + whole_size, text_size - whole_size);
+    return size + text_size - whole_size;
+}
+
+/* How many decimals make `magnitude` one of EXACT_DIGITS digits. */
+static int decimals_of(double magnitude) {
+    int decimals = EXACT_DIGITS;
+
+    for (double power = 1; magnitude >= power; power *= 10)
+        decimals--;
+    for (double power = 0.1; magnitude < power; power /= 10)
+        decimals++;
+    return decimals;
+}
+
+/* False: out of range. */
+static bool write_exact(double magnitude, char *out, size_t *size) {
+    int exponent, decimals;
+    uint64_t mantissa, digits;
+    unsigned shift;
+    wide power = 1;
+
+    if (!(magnitude >= 1e-6 && magnitude < 1e15))
+        return false;
+    mantissa = (uint64_t)ldexp(frexp(magnitude, &exponent), MANTISSA_BITS);
+    shift = (unsigned)(MANTISSA_BITS - exponent);
+    decimals = decimals_of(magnitude);
+    for (int i = 0; i < decimals; i++)
+        power *= 10;
+    for (int length = EXACT_DIGITS;; length++, decimals++, power *= 10) {
+        wide scaled = power * mantissa, back, difference;
+        bool has_near_neighbour = mantissa == UINT64_C(1) << (MANTISSA_BITS - 1);
+
+        digits = (uint64_t)((scaled + ((wide)1 << (shift - 1))) >> shift);
+        back = (wide)digits << shift;
+        difference = back > scaled ? back - scaled : scaled - back;
+        if (length == MAX_DIGITS || difference * (has_near_neighbour ? 4 : 2) < power)
+            break;
+    }
+    *size = write_decimal(digits, decimals, out);
     return true;
 }
 
@@ -100,7 +136,7 @@ size_t diag_statsd_write_real(double number, char out[DIAG_STATSD_NUMBER_MAX]) {
         return 1;
     }
     out[0] = '-';
-    if (write_short(fabs(number), out + is_negative, &size))
+    if (write_exact(fabs(number), out + is_negative, &size))
         return size + is_negative;
     for (int digits = isnormal(number) ? EXACT_DIGITS : 1; digits <= MAX_DIGITS; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, number);
@@ -112,9 +148,12 @@ size_t diag_statsd_write_real(double number, char out[DIAG_STATSD_NUMBER_MAX]) {
 
 size_t diag_statsd_write_rate(double rate, char out[DIAG_STATSD_NUMBER_MAX]) {
     char text[DIAG_STATSD_NUMBER_MAX];
+    size_t size;
 
     if (!(rate >= DIAG_STATSD_RATE_MIN && rate <= 1))
         return 0;
+    if (write_exact(rate, out, &size))
+        return size;
     /* 12 zeros and 17 digits */
     for (int decimals = 0; decimals <= 29; decimals++) {
         snprintf(text, sizeof text, "%.*f", decimals, rate);

@@ -53,6 +53,14 @@ TEST(StatsdNumber, RealsAreShort) {
         {0.001, "0.001"},
         {0.0010000000000000002, "0.0010000000000000002"},
         {0.0005, "0.0005"},
+        {1e-6, "0.000001"},
+        {1.2345678901234567e-6, "0.0000012345678901234567"},
+        {9.9e-7, "9.9e-07"},
+        {0.99999999999999989, "0.9999999999999999"},
+        {9.999999999999998, "9.999999999999998"},
+        {0.5, "0.5"},
+        {0x1p-19, "0.0000019073486328125"},
+        {0x1p49, "562949953421312"},
         {0.1 + 0.2, "0.30000000000000004"},
         {1.0 / 3, "0.3333333333333333"},
         {999999999999999.0, "999999999999999"},
@@ -88,7 +96,7 @@ int significant_digits(const std::string &text) {
     return first == std::string::npos ? 1 : static_cast<int>(last - first) + 1;
 }
 
-// Of all kinds: any bits, decimals of microseconds, of cents, and full mantissas.
+// Of all kinds: any bits, decimals of microseconds, of cents, full mantissas, and powers of two.
 double make(std::mt19937_64 &random, int kind) {
     uint64_t bits = random();
     double number;
@@ -96,6 +104,9 @@ double make(std::mt19937_64 &random, int kind) {
     switch (kind) {
     case 0:
         return number;
+    case 4: // beside a power of two, where the neighbours are not equally far
+        number = ldexp(1, static_cast<int>(bits % 70) - 20);
+        return bits & 1024 ? nextafter(number, bits & 2048 ? 0 : 1e300) : number;
     case 1:
         return static_cast<double>(bits % 1000000000) / 1e6;
     case 2:
@@ -108,8 +119,8 @@ double make(std::mt19937_64 &random, int kind) {
 TEST(StatsdNumber, RealsAreExactAndNothingShorterIs) {
     std::mt19937_64 random(42);
 
-    for (int i = 0; i < 200000; i++) {
-        double number = make(random, i % 4);
+    for (int i = 0; i < 500000; i++) {
+        double number = make(random, i % 5);
         if (!std::isfinite(number))
             continue;
         std::string text = real(number);
@@ -128,6 +139,7 @@ TEST(StatsdNumber, RatesHaveNoExponent) {
     EXPECT_EQ(rate(1), "1");
     EXPECT_EQ(rate(0.5), "0.5");
     EXPECT_EQ(rate(0.00001), "0.00001");
+    EXPECT_EQ(rate(1e-7), "0.0000001");
     EXPECT_EQ(rate(1e-12), "0.000000000001");
     EXPECT_EQ(strtod(rate(1.0 / 3e11).c_str(), nullptr), 1.0 / 3e11);
     EXPECT_EQ(rate(0), "");
