@@ -15,7 +15,7 @@
 #define REQUEST_TIMEOUT_DEFAULT 10
 #define IDLE_TIMEOUT_DEFAULT 120 /* more than the 90 s after which API servers close idle ones */
 #define STOP_DELAY_DEFAULT 5
-#define MAX_MEMORY_DEFAULT 48
+#define MAX_MEMORY_DEFAULT 64
 
 static void make_flags(struct diag_webhook_options *options, const char **log_level,
                        uint64_t *max_memory_mib, struct diag_flag flags[FLAG_COUNT]) {
@@ -43,7 +43,7 @@ static void make_flags(struct diag_webhook_options *options, const char **log_le
         {"stop-delay", 0, DIAG_FLAG_UINT, &options->stop_delay_s, "SECONDS",
          "after SIGTERM, go on serving for so long, not ready (5)", 0, 600},
         {"max-memory", 0, DIAG_FLAG_UINT, max_memory_mib, "MIB",
-         "for the JSON of a review, and for all bodies together (48)", 1, 4096},
+         "most that a review may take as JSON; more is refused (64)", 1, 4096},
         {"log-level", 0, DIAG_FLAG_TEXT, log_level, "LEVEL", "error, warning, info or debug (info)",
          0, 0},
         {"help", 'h', DIAG_FLAG_SWITCH, &options->has_help, NULL, "show this text", 0, 0},

@@ -25,7 +25,7 @@ struct diag_webhook_options {
     uint64_t max_connections;
     uint64_t request_timeout_s, idle_timeout_s;
     uint64_t stop_delay_s;
-    uint64_t max_memory; /* bytes, of the JSON of each of two reviews, and of all bodies */
+    uint64_t max_memory; /* bytes, of one review as JSON */
     bool without_events;
     enum diag_log_level log_level;
     bool has_help, has_version; /* then nothing else has been checked */

@@ -3,7 +3,7 @@
  *
  * README.md beside this file has the fields.
  *
- * Threading: read-only once it is made: any thread, but see `diag_json_memory` for copies.
+ * Threading: read-only once it is made: any thread.
  * Ownership: the template owns its JSON. */
 #ifndef DIAG_DEPLOY_WEBHOOK_POD_TEMPLATE_H
 #define DIAG_DEPLOY_WEBHOOK_POD_TEMPLATE_H

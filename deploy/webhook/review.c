@@ -6,7 +6,6 @@
 
 #include "deploy/webhook/base64.h"
 #include "deploy/webhook/injection.h"
-#include "deploy/webhook/json_memory.h"
 #include "deploy/webhook/json_read.h"
 #include "deploy/webhook/pod_names.h"
 #include "lib/base/cleanup.h"
@@ -44,7 +43,7 @@ static enum diag_status load(struct diag_bytes review, struct question *question
         question->has_duplicate_keys = true;
         question->root = json_loadb(text, review.size, JSON_ALLOW_NUL, &why);
     }
-    if (diag_json_memory_has_failed())
+    if (question->root == NULL && json_error_code(&why) == json_error_out_of_memory)
         return no_memory(err);
     if (question->root == NULL)
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "not JSON: line %d: %s", why.line,
@@ -241,8 +240,6 @@ enum diag_status diag_review_answer_make(const struct diag_pod_template *pod_tem
 
     if (status == DIAG_OK)
         status = answer_question(pod_template, &question, &made, err);
-    if (status == DIAG_OK && diag_json_memory_has_failed())
-        status = no_memory(err);
     json_decref(question.root);
     if (status != DIAG_OK) {
         diag_review_answer_done(&made);

@@ -46,7 +46,7 @@ void diag_review_answer_done(struct diag_review_answer *answer);
 
 /* `review`: any bytes. *answer is the caller's.
  * DIAG_ERR_INVALID: not an AdmissionReview from which a uid can be read; the message says why.
- * DIAG_ERR_NO_MEMORY: also more than json_memory's limit. */
+ * DIAG_ERR_NO_MEMORY. */
 DIAG_MUST_CHECK enum diag_status
 diag_review_answer_make(const struct diag_pod_template *pod_template, struct diag_bytes review,
                         struct diag_review_answer *answer, struct diag_error *err);

@@ -6,8 +6,10 @@
 #include "deploy/webhook/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,14 +18,15 @@
 #include <strings.h>
 
 #include "deploy/webhook/connections.h"
-#include "deploy/webhook/json_memory.h"
+#include "deploy/webhook/json_cost.h"
 #include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #define THREADS 2
 #define HEAD_MEMORY 32768                   /* bytes of a connection's head and answer buffers */
 #define DISCARD_MAX ((uint64_t)64 << 20)    /* of a body that is too large */
-#define TRIM_SIZE ((size_t)1 << 20)         /* of a body after which memory is given back */
+#define LARGE_COST ((size_t)8 << 20)        /* of a review, by diag_json_cost */
+#define BODY_MEMORY_MAX ((size_t)32 << 20)  /* of all bodies together */
 #define THREAD_STACK_SIZE ((size_t)4 << 20) /* JSON nests up to 2048 levels */
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -35,6 +38,7 @@ struct diag_server {
     _Atomic bool is_stopping;
     _Atomic size_t active_count; /* requests between head and end */
     _Atomic size_t body_memory;  /* of all requests */
+    pthread_mutex_t large;       /* held while a large review is answered */
 };
 
 struct request {
@@ -80,29 +84,39 @@ static unsigned http_status_of(enum diag_status status) {
     switch (status) {
     case DIAG_ERR_INVALID:
         return MHD_HTTP_BAD_REQUEST;
-    case DIAG_ERR_NO_MEMORY:
+    case DIAG_ERR_TOO_LARGE:
         return MHD_HTTP_CONTENT_TOO_LARGE;
     default:
         return MHD_HTTP_INTERNAL_SERVER_ERROR;
     }
 }
 
+/* Large ones are made one at a time, so that their memory is taken once. */
+static enum diag_status make_answer(struct diag_server *server, struct diag_bytes review,
+                                    struct diag_review_answer *answer, struct diag_error *err) {
+    size_t cost = diag_json_cost(review), limit = server->options.max_json_memory;
+    enum diag_status status;
+
+    if (cost > limit)
+        return diag_error_set(err, DIAG_ERR_TOO_LARGE, 0,
+                              "as JSON the review may take %zu bytes of memory, over %zu", cost,
+                              limit);
+    if (cost <= LARGE_COST)
+        return diag_review_answer_make(server->options.pod_template, review, answer, err);
+    pthread_mutex_lock(&server->large);
+    status = diag_review_answer_make(server->options.pod_template, review, answer, err);
+    malloc_trim(0);
+    pthread_mutex_unlock(&server->large);
+    return status;
+}
+
 static enum MHD_Result answer_review(struct diag_server *server, struct MHD_Connection *connection,
                                      const struct request *request) {
     DIAG_CLEANUP(diag_review_answer_done) struct diag_review_answer answer = {0};
-    struct diag_error err;
     enum diag_status status;
-    size_t leaked;
+    struct diag_error err;
 
-    diag_json_memory_begin(server->options.max_json_memory);
-    status = diag_review_answer_make(server->options.pod_template,
-                                     diag_buffer_bytes(&request->body), &answer, &err);
-    leaked = diag_json_memory_end();
-    if (leaked > 0) {
-        char line[64];
-        snprintf(line, sizeof line, "%zu bytes of a review were not freed", leaked);
-        server->options.said(server->options.context, line);
-    }
+    status = make_answer(server, diag_buffer_bytes(&request->body), &answer, &err);
     if (status != DIAG_OK) {
         server->options.said(server->options.context, err.message);
         return respond_text(server, connection, http_status_of(status), NULL, err.message);
@@ -197,7 +211,7 @@ static enum diag_status keep(struct diag_server *server, struct request *request
 
     if (size > DIAG_SERVER_BODY_MAX - request->body.size)
         return DIAG_ERR_TOO_LARGE;
-    if (atomic_load(&server->body_memory) + size > server->options.max_body_memory)
+    if (atomic_load(&server->body_memory) + size > BODY_MEMORY_MAX)
         return DIAG_ERR_FULL;
     status = diag_buffer_append(&request->body, diag_bytes_make(data, size));
     needed = request->body.capacity - request->accounted;
@@ -257,10 +271,6 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (request == NULL)
         return;
     *request_context = NULL;
-    if (request->body.capacity >= TRIM_SIZE) {
-        drop_body(server, request);
-        diag_json_memory_trim();
-    }
     drop_body(server, request);
     free(request);
     if (info != NULL && info->socket_context != NULL)
@@ -319,6 +329,7 @@ enum diag_status diag_server_new(const struct diag_server_options *options,
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "server");
     server->options = *options;
     server->quiesced_fd = -1;
+    pthread_mutex_init(&server->large, NULL);
     status = diag_connections_new(options->request_timeout_ns, &server->connections, err);
     if (status == DIAG_OK) {
         server->daemon = start(server);
@@ -361,5 +372,6 @@ void diag_server_free(struct diag_server *server) {
         MHD_stop_daemon(server->daemon);
     diag_closep(&server->quiesced_fd);
     diag_connections_free(server->connections);
+    pthread_mutex_destroy(&server->large);
     free(server);
 }

@@ -33,8 +33,7 @@ struct diag_server_options {
     uint64_t request_timeout_ns;                  /* from a request's first byte to its end */
     unsigned idle_timeout_s;                      /* without any byte */
     unsigned max_connections;                     /* more wait in the kernel's queue */
-    size_t max_json_memory;            /* bytes, for each review that is being answered */
-    size_t max_body_memory;            /* bytes, of all bodies together */
+    size_t max_json_memory;            /* of a review, by diag_json_cost; more is refused */
     diag_server_reviewed_fn *reviewed; /* of each review that was answered */
     diag_server_said_fn *said;         /* what has gone wrong with a connection */
     void *context;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "deploy/webhook/event_poster.h"
-#include "deploy/webhook/json_memory.h"
 #include "deploy/webhook/listener.h"
 #include "deploy/webhook/server.h"
 #include "lib/base/clock.h"
@@ -111,7 +110,6 @@ static enum diag_status start_server(struct webhook *webhook, struct diag_error 
         .idle_timeout_s = (unsigned)options->idle_timeout_s,
         .max_connections = (unsigned)options->max_connections,
         .max_json_memory = options->max_memory,
-        .max_body_memory = options->max_memory,
         .reviewed = on_reviewed,
         .said = on_said,
         .context = webhook,
@@ -194,7 +192,6 @@ enum diag_status diag_webhook_run(const struct diag_webhook_options *options,
     enum diag_status status;
     sigset_t signals;
 
-    diag_json_memory_install();
     status = start(&webhook, err);
     if (status == DIAG_OK) {
         sigemptyset(&signals);
