@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "deploy/webhook/connections.h"
 #include "deploy/webhook/json_cost.h"
@@ -360,8 +361,11 @@ void diag_server_begin_stop(struct diag_server *server) {
 }
 
 bool diag_server_drain(struct diag_server *server) {
-    if (server->quiesced_fd < 0)
+    if (server->quiesced_fd < 0) {
         server->quiesced_fd = MHD_quiesce_daemon(server->daemon);
+        /* Without this, the kernel would go on taking connections that nobody will accept. */
+        shutdown(server->quiesced_fd, SHUT_RDWR);
+    }
     return atomic_load(&server->active_count) == 0;
 }
 
