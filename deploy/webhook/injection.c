@@ -309,8 +309,7 @@ enum diag_status diag_injection_make(const struct diag_pod_template *pod_templat
         .workload = diag_pod_workload(pod),
         .err = err,
     };
-    enum diag_status status =
-        diag_pod_choice_make(pod, pod_template->volume_mounts, &injection.choice, err);
+    enum diag_status status = diag_pod_choice_make(pod_template, pod, &injection.choice, err);
 
     if (status != DIAG_OK)
         return status;

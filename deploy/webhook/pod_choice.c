@@ -2,6 +2,7 @@
 #include "deploy/webhook/pod_choice.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "deploy/webhook/json_read.h"
@@ -139,15 +140,22 @@ static bool has_mount(const json_t *container, const json_t *volume_mounts) {
 }
 
 /* Another webhook may have put a container of its own before the first since then. */
-static void choose_injected(const json_t *containers, const json_t *volume_mounts,
+static void choose_injected(const struct diag_pod_template *pod_template, const json_t *containers,
                             struct diag_pod_choice *choice) {
-    for (size_t i = 0; i < json_array_size(containers) && choice->count < DIAG_POD_CHOICE_MAX; i++)
-        if (has_mount(json_array_get(containers, i), volume_mounts))
+    for (size_t i = 0; i < json_array_size(containers) && choice->count < DIAG_POD_CHOICE_MAX;
+         i++) {
+        const json_t *container = json_array_get(containers, i);
+        const char *name = diag_json_member_text(container, "name");
+
+        if (has_mount(container, pod_template->volume_mounts) &&
+            diag_json_find(pod_template->init_containers, "name", name, NULL) == NULL)
             choice->indices[choice->count++] = i;
+    }
 }
 
-enum diag_status diag_pod_choice_make(const json_t *pod, const json_t *volume_mounts,
-                                      struct diag_pod_choice *choice, struct diag_error *err) {
+enum diag_status diag_pod_choice_make(const struct diag_pod_template *pod_template,
+                                      const json_t *pod, struct diag_pod_choice *choice,
+                                      struct diag_error *err) {
     const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
     const json_t *spec = json_object_get(pod, "spec");
     const json_t *containers = json_object_get(spec, "containers");
@@ -172,7 +180,7 @@ enum diag_status diag_pod_choice_make(const json_t *pod, const json_t *volume_mo
         if (status != DIAG_OK)
             return status;
     } else if (made.is_injected) {
-        choose_injected(containers, volume_mounts, &made);
+        choose_injected(pod_template, containers, &made);
     }
     if (made.count == 0)
         made.indices[made.count++] = 0;

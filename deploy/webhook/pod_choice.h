@@ -11,10 +11,7 @@
 #ifndef DIAG_DEPLOY_WEBHOOK_POD_CHOICE_H
 #define DIAG_DEPLOY_WEBHOOK_POD_CHOICE_H
 
-#include <jansson.h>
-#include <stdbool.h>
-
-#include "lib/base/error.h"
+#include "deploy/webhook/pod_template.h"
 
 DIAG_DECLS_BEGIN
 
@@ -31,12 +28,12 @@ struct diag_pod_choice {
     bool is_injected; /* diagnose.dev/injected is there */
 };
 
-/* `volume_mounts`: those of the template; in a pod that is injected already, the containers that
- * have one of them are those that were chosen. DIAG_ERR_NOT_FOUND: the pod does not ask for it, and
- * there is nothing to tell anybody. DIAG_ERR_UNSUPPORTED: it asks, but cannot have it; the message
- * is the reason, for the pod's owner. */
-DIAG_MUST_CHECK enum diag_status diag_pod_choice_make(const json_t *pod,
-                                                      const json_t *volume_mounts,
+/* In a pod that is injected already, the containers that have one of the template's volume mounts
+ * are those that were chosen, but for a sidecar that is an ordinary container. DIAG_ERR_NOT_FOUND:
+ * the pod does not ask for it, and there is nothing to tell anybody. DIAG_ERR_UNSUPPORTED: it asks,
+ * but cannot have it; the message is the reason, for the pod's owner. */
+DIAG_MUST_CHECK enum diag_status diag_pod_choice_make(const struct diag_pod_template *pod_template,
+                                                      const json_t *pod,
                                                       struct diag_pod_choice *choice,
                                                       struct diag_error *err);
 

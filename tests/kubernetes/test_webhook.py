@@ -456,6 +456,7 @@ def test_many_at_once(webhook):
     assert errors == []
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1")
 def test_only_https_of_today(webhook):
     with socket.create_connection(("localhost", webhook.port)) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

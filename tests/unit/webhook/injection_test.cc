@@ -384,6 +384,14 @@ TEST_F(Injection, TakesTheClassicSidecarForTheSidecar) {
     Json pod = pod_of(",'diagnose.dev/injected':'9'",
                       "{'containers':[{'name':'app'},{'name':'diagnose-sidecar'}]}");
     EXPECT_EQ(names(at(inject(pod.get()).get(), "/spec/initContainers")), "diagnose-inject");
+
+    // it has a mount of ours, and is not taken for one of the application's containers
+    pod = pod_of(",'diagnose.dev/injected':'9'",
+                 "{'containers':[{'name':'app'},{'name':'diagnose-sidecar','volumeMounts':"
+                 "[{'name':'diagnose-run','mountPath':'/r'}]}]}");
+    Json result = inject(pod.get());
+    EXPECT_NE(at(result.get(), "/spec/containers/0/env"), nullptr);
+    EXPECT_EQ(at(result.get(), "/spec/containers/1/env"), nullptr);
 }
 
 TEST_F(Injection, ReportsEveryFailedAllocation) {
