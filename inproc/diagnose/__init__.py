@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Live instrumentation for Python: probes come and go while the program runs.
 
+By itself, it is a library: see diagnose.probes, diagnose.instruments and diagnose.managers.
+
+    probe = diagnose.probes.attach_to("shop.cart.Cart.total")
+    probe.instruments["total"] = diagnose.LogInstrument("total", "result")
+    probe.start()
+
+For a fleet,
+
     import diagnose
     diagnose.connect()
 
@@ -27,7 +35,21 @@ except ImportError as _error:
             _error,
         )
 
-__all__ = ["DEFAULT_SOCKET", "connect", "disconnect", "status"]
+# What there is where the extension is.
+_LIBRARY = (
+    "HistogramInstrument",
+    "IncrementInstrument",
+    "Instrument",
+    "LogInstrument",
+    "ProbeTestInstrument",
+    "instruments",
+    "manager",
+    "managers",
+    "probes",
+    "sensor",
+)
+
+__all__ = ["DEFAULT_SOCKET", "connect", "disconnect", "status", *_LIBRARY]
 __version__ = _native.__version__ if _native else None
 
 DEFAULT_SOCKET = "/run/diagnose/diagnose.sock"
@@ -70,3 +92,31 @@ def status():
     see diagnose.v1.SpecStatus for their meaning).
     """
     return _extension().status()
+
+
+def _use_library():
+    global HistogramInstrument, IncrementInstrument, Instrument, LogInstrument, ProbeTestInstrument
+    global instruments, manager, managers, probes, sensor
+
+    from diagnose import instruments, managers, probes
+    from diagnose.instruments import (
+        HistogramInstrument,
+        IncrementInstrument,
+        Instrument,
+        LogInstrument,
+        ProbeTestInstrument,
+    )
+    from diagnose.managers import sensor
+
+    manager = managers.InstrumentManager()
+    _native._bind(globals(), vars(instruments))
+
+
+if _native is not None:
+    _use_library()
+else:
+
+    def __getattr__(name):
+        if name in _LIBRARY:
+            raise NotImplementedError(_reason)
+        raise AttributeError("module 'diagnose' has no attribute %r" % name)

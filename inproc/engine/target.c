@@ -36,7 +36,7 @@ static void pend_module(struct diag_target *out, const struct diag_target_path *
     char name[DIAG_SPEC_TARGET_MAX + 1];
 
     out->outcome = DIAG_TARGET_PENDING;
-    diag_error_set(&out->error, DIAG_ERR_NOT_FOUND, 0, "module %s %s",
+    diag_error_set(&out->error, DIAG_ERR_UNAVAILABLE, 0, "module %s %s",
                    diag_target_path_text(path, 0, part_count, name), what);
 }
 

@@ -37,7 +37,9 @@ enum diag_target_outcome {
 
 struct diag_target {
     enum diag_target_outcome outcome;
-    struct diag_error error; /* PENDING, REFUSED: its message says why */
+    /* PENDING, REFUSED: its message says why. PENDING: UNAVAILABLE, the module is not there; or
+     * NOT_FOUND, it is, without that name. REFUSED: INVALID, no callable; or UNSUPPORTED. */
+    struct diag_error error;
 
     /* FOUND; the references are owned by whoever asked: diag_target_done. One of: */
     PyObject *function; /* a Python function object: what callers call */

@@ -256,7 +256,7 @@ static void drop_outer(struct diag_target_codes *codes) {
 
 static void pend(struct diag_target *out, const struct diag_target_path *path, const char *what) {
     out->outcome = DIAG_TARGET_PENDING;
-    diag_error_set(&out->error, DIAG_ERR_NOT_FOUND, 0, "file %s %s", path->text, what);
+    diag_error_set(&out->error, DIAG_ERR_UNAVAILABLE, 0, "file %s %s", path->text, what);
 }
 
 static void refuse_several(struct file_search *search, struct diag_target *out) {

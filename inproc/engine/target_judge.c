@@ -88,11 +88,12 @@ static void refuse_uncallable(struct diag_target *out, PyObject *object, const c
     }
     if (diag_target_instance_item(object, "__wrapped__") == NULL) {
         refuse_type(out, object, "is a %s object, which has no __call__");
+        out->error.status = DIAG_ERR_INVALID;
         return;
     }
     diag_describe_type(Py_TYPE(object), type, sizeof type);
     out->outcome = DIAG_TARGET_REFUSED;
-    diag_error_set(&out->error, DIAG_ERR_UNSUPPORTED, 0,
+    diag_error_set(&out->error, DIAG_ERR_INVALID, 0,
                    "target: is a %s object, which has no __call__; the function that it wraps is "
                    "at %.*s.__wrapped__",
                    type, shown_size(text), text);

@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include "inproc/agent/agent.h"
+#include "inproc/library/library.h"
 #include "inproc/library/manager.h"
 #include "lib/base/clock.h"
 #include "lib/base/version.h"
@@ -21,7 +22,7 @@ static struct module_state *state_of(PyObject *module) {
     return PyModule_GetState(module);
 }
 
-/* The one place where our errors become Python's. */
+/* The one place where the agent's errors become Python's. */
 static PyObject *raise_error(const struct diag_error *err) {
     PyObject *type = PyExc_RuntimeError;
 
@@ -193,7 +194,14 @@ static PyObject *after_fork_in_child(PyObject *module, PyObject *Py_UNUSED(ignor
 
     if (state->agent != NULL)
         diag_agent_after_fork(state->agent);
+    diag_library_after_fork(module);
     Py_RETURN_NONE;
+}
+
+/* What runs while the interpreter comes apart is not probed. */
+static PyObject *at_exit(PyObject *module, PyObject *unused) {
+    diag_library_stop(module);
+    return native_disconnect(module, unused);
 }
 
 static PyMethodDef methods[] = {
@@ -201,6 +209,7 @@ static PyMethodDef methods[] = {
      connect_doc},
     {"disconnect", native_disconnect, METH_NOARGS, disconnect_doc},
     {"status", native_status, METH_NOARGS, status_doc},
+    {"_at_exit", at_exit, METH_NOARGS, NULL},
     {"_after_fork_in_child", after_fork_in_child, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -235,10 +244,10 @@ done:
 static int module_exec(PyObject *module) {
     if (PyModule_AddStringConstant(module, "__version__", DIAG_VERSION) < 0)
         return -1;
-    if (diag_manager_add_to(module) < 0)
+    if (diag_manager_add_to(module) < 0 || diag_library_add_to(module) < 0)
         return -1;
     /* the thread must be gone before the interpreter is */
-    if (register_with(module, "atexit", "register", NULL, "disconnect") < 0)
+    if (register_with(module, "atexit", "register", NULL, "_at_exit") < 0)
         return -1;
     return register_with(module, "os", "register_at_fork", "after_in_child",
                          "_after_fork_in_child");

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* function_probe - the type FunctionProbe: a target, and the instruments on it.
+ *
+ * Threading: the GIL. */
+#ifndef DIAG_INPROC_LIBRARY_FUNCTION_PROBE_H
+#define DIAG_INPROC_LIBRARY_FUNCTION_PROBE_H
+
+#include "inproc/library/binding.h"
+
+struct diag_probe_object {
+    PyObject_HEAD PyObject *dict;
+    PyObject *weak_references;
+    struct diag_library *library;
+    PyObject *target;      /* str; NULL before __init__ */
+    PyObject *callable;    /* what a decorator was given; NULL: the names lead to it */
+    PyObject *instruments; /* the live mapping */
+    PyObject *bindings;    /* dict: key -> binding */
+    bool is_running;
+};
+
+DIAG_MUST_CHECK int diag_function_probe_add_type(struct diag_library *library, PyObject *module);
+
+/* TypeError, unless the key is a str and the value an Instrument. */
+DIAG_MUST_CHECK int diag_probe_check(struct diag_library *library, PyObject *key,
+                                     PyObject *instrument);
+
+/* instruments[key] = instrument, and del instruments[key] (KeyError). -1 with an exception. */
+DIAG_MUST_CHECK int diag_probe_put(struct diag_probe_object *probe, PyObject *key,
+                                   PyObject *instrument);
+DIAG_MUST_CHECK int diag_probe_take(struct diag_probe_object *probe, PyObject *key);
+
+/* The key of the instrument in the probe; that of a new one is its name, made unique by a number in
+ * brackets. A new reference; NULL with an exception. */
+PyObject *diag_probe_key_for(struct diag_probe_object *probe,
+                             struct diag_instrument_object *instrument);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* instrument_fields - the attributes of an instrument that are ours: checked, and kept.
+ *
+ * A class may have one of these names for itself (a property, a default): then it is set and read
+ * the way that Python would, and what it says is taken over whenever the instrument is armed.
+ *
+ * Threading: the GIL. */
+#ifndef DIAG_INPROC_LIBRARY_INSTRUMENT_FIELDS_H
+#define DIAG_INPROC_LIBRARY_INSTRUMENT_FIELDS_H
+
+#include "inproc/library/instrument.h"
+
+enum diag_field {
+    DIAG_FIELD_NAME,
+    DIAG_FIELD_VALUE,
+    DIAG_FIELD_EVENT,
+    DIAG_FIELD_EXPIRES,
+    DIAG_FIELD_CUSTOM,
+    DIAG_FIELD_MGR,
+    DIAG_FIELD_COUNT
+};
+
+/* What is kept; borrowed; NULL before __init__. */
+PyObject *diag_field_get(const struct diag_instrument_object *instrument, enum diag_field field);
+
+/* Checks and keeps it, and does nothing else: TypeError or ValueError, which begin with the name of
+ * the attribute, and the former one stays. */
+DIAG_MUST_CHECK int diag_field_set(struct diag_instrument_object *instrument, enum diag_field field,
+                                   PyObject *value);
+
+/* The same through the class's own attribute, if it has one of this name. */
+DIAG_MUST_CHECK int diag_field_init(struct diag_instrument_object *instrument,
+                                    enum diag_field field, PyObject *value);
+
+/* Takes over what the class's own attributes of these names say. */
+DIAG_MUST_CHECK int diag_field_refresh(struct diag_instrument_object *instrument);
+
+#endif
