@@ -2,6 +2,18 @@
 from os import PathLike
 from typing import List, Optional, TypedDict, Union
 
+from diagnose import instruments as instruments
+from diagnose import managers as managers
+from diagnose import probes as probes
+from diagnose.instruments import HistogramInstrument as HistogramInstrument
+from diagnose.instruments import IncrementInstrument as IncrementInstrument
+from diagnose.instruments import Instrument as Instrument
+from diagnose.instruments import LogInstrument as LogInstrument
+from diagnose.instruments import ProbeTestInstrument as ProbeTestInstrument
+from diagnose.managers import InstrumentManager
+from diagnose.managers import sensor as sensor
+
+manager: InstrumentManager
 __version__: Optional[str]
 DEFAULT_SOCKET: str
 

@@ -107,7 +107,7 @@ def test_attach(tmp_path):
     (folder / "module.py").write_text(
         "class myclass:\n    def add13(self, arg):\n        return arg + 13\n"
     )
-    assert run(ATTACH, tmp_path, diagnose=diagnose) == 7
+    assert run(ATTACH, tmp_path, diagnose=diagnose) == 6
 
 
 class MyHistogramInstrument(diagnose.HistogramInstrument):
