@@ -83,6 +83,7 @@ static void add_process(struct diag_table *table, const Diagnose__V1__SpecProces
 
     diag_table_add(table, process->host);
     diag_table_add_uint(table, process->process->pid);
+    diag_table_add(table, process->process->container);
     diag_table_add(table, diag_status_view_state(status->state));
     diag_table_add(table, status->mechanism);
     diag_table_add_uint(table, status->functions);
@@ -96,9 +97,9 @@ static void add_process(struct diag_table *table, const Diagnose__V1__SpecProces
 }
 
 static void print_processes(const Diagnose__V1__GetResponse *response) {
-    static const char *const columns[] = {"HOST",    "PID",     "STATE", "MECHANISM", "FUNCTIONS",
-                                          "CODES",   "PURE",    "HITS",  "ERRORS",    "DROPPED",
-                                          "SKIPPED", "MESSAGE", NULL};
+    static const char *const columns[] = {"HOST",      "PID",     "CONTAINER", "STATE", "MECHANISM",
+                                          "FUNCTIONS", "CODES",   "PURE",      "HITS",  "ERRORS",
+                                          "DROPPED",   "SKIPPED", "MESSAGE",   NULL};
     DIAG_CLEANUP(diag_table_done) struct diag_table table;
 
     diag_table_init(&table, columns);

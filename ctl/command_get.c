@@ -144,6 +144,7 @@ static void add_process_row(struct diag_table *table, const Diagnose__V1__FleetP
     sidecar = diag_memory_format("%.*s", UID_SHOWN, process->sidecar_uid);
     diag_table_add(table, process->host);
     diag_table_add_uint(table, status->process->pid);
+    diag_table_add(table, status->process->container);
     diag_table_add(table, status->process->python_version);
     diag_table_add(table, specs);
     diag_table_add_uint(table, status->lost_events);
@@ -154,8 +155,8 @@ static void add_process_row(struct diag_table *table, const Diagnose__V1__FleetP
 
 static void print_processes(const struct diag_options *options,
                             const Diagnose__V1__ListProcessesResponse *response) {
-    static const char *const columns[] = {"HOST",    "PID",   "PYTHON",  "SPECS", "LOST",
-                                          "SIDECAR", "STATE", "COMMAND", NULL};
+    static const char *const columns[] = {"HOST", "PID",     "CONTAINER", "PYTHON",  "SPECS",
+                                          "LOST", "SIDECAR", "STATE",     "COMMAND", NULL};
     DIAG_CLEANUP(diag_document_freep) struct diag_document *list = NULL;
     DIAG_CLEANUP(diag_table_done) struct diag_table table;
 

@@ -111,6 +111,8 @@ void diag_spec_view_put_process(struct diag_document *map,
     diag_document_put(map, "python_version", diag_document_text(process->python_version));
     diag_document_put(map, "command", diag_document_text(process->command));
     diag_document_put(map, "library_version", diag_document_text(process->library_version));
+    diag_document_put(map, "container", diag_document_text(process->container));
+    diag_document_put(map, "service", diag_document_text(process->service));
 }
 
 struct diag_document *diag_spec_view_detail(const Diagnose__V1__GetResponse *response) {

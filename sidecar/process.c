@@ -25,6 +25,7 @@
 #define FIELD_ROOM 16 /* a field's tag and length */
 #define COMMAND_MAX 512
 #define VERSION_MAX 64
+#define NAME_SIZE_MAX 256
 
 enum diag_status diag_process_new(int socket_fd, struct diag_process **out,
                                   struct diag_error *err) {
@@ -71,6 +72,9 @@ static enum diag_status check_info(const Diagnose__V1__ProcessInfo *info, struct
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
                               "HELLO: python_version or library_version has over %d bytes",
                               VERSION_MAX);
+    if (strlen(info->container) > NAME_SIZE_MAX || strlen(info->service) > NAME_SIZE_MAX)
+        return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
+                              "HELLO: container or service has over %d bytes", NAME_SIZE_MAX);
     return DIAG_OK;
 }
 

@@ -158,6 +158,7 @@ enum diag_status diag_agent_start(const char *socket_path, const char *python_ve
     if (agent->socket_path == NULL || agent->python_version == NULL ||
         agent->library_version == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "agent");
+    diag_process_identity_read(&agent->identity);
     agent->wake = diag_owned_fd_take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (agent->wake.fd < 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "eventfd");

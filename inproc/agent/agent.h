@@ -22,8 +22,9 @@ DIAG_DECLS_BEGIN
 struct diag_agent;
 
 /* Starts the control thread, which connects to `socket_path` and keeps trying. `python_version`:
- * "3.11.2". Strings are copied. The caller owns *out. DIAG_ERR_UNSUPPORTED: not this interpreter,
- * with the reason. */
+ * "3.11.2". Strings are copied. Reads who the process is out of its environment
+ * (process_identity.h). The caller owns *out. DIAG_ERR_UNSUPPORTED: not this interpreter, with the
+ * reason. */
 DIAG_MUST_CHECK enum diag_status diag_agent_start(const char *socket_path,
                                                   const char *python_version,
                                                   const char *library_version,

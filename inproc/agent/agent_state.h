@@ -10,6 +10,7 @@
 
 #include "inproc/agent/agent.h"
 #include "inproc/agent/link.h"
+#include "inproc/agent/process_identity.h"
 #include "inproc/agent/status_report.h"
 #include "inproc/engine/engine.h"
 #include "lib/shm/aggregate_writer.h"
@@ -20,6 +21,7 @@ struct diag_agent {
     char *socket_path;
     char *python_version;
     char *library_version;
+    struct diag_process_identity identity;
     struct diag_engine *engine; /* the engine itself needs the GIL */
 
     /* under the GIL */

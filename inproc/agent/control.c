@@ -98,7 +98,7 @@ static void connect_to_sidecar(struct diag_agent *agent) {
     uint8_t data[DIAG_PROCESS_INFO_MAX];
     struct diag_bytes info =
         diag_process_info_encode(data, agent->process_uid, agent->started_unix_ns,
-                                 agent->python_version, agent->library_version);
+                                 agent->python_version, agent->library_version, &agent->identity);
     struct diag_error err = {0};
 
     /* only this thread changes the segment while it runs */

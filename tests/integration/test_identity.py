@@ -16,6 +16,14 @@ while True:
     time.sleep(0.005)
 """
 
+# The variables are gone when the child introduces itself.
+FORKING = APP.replace("while True", """
+import os
+for name in ("DIAGNOSE_CONTAINER", "OTEL_RESOURCE_ATTRIBUTES"):
+    del os.environ[name]
+os.fork()
+while True""")
+
 # As Kubernetes writes metadata.labels into a downwardAPI volume.
 POD_LABELS = """\
 app.kubernetes.io/name="shop"
@@ -73,3 +81,26 @@ def test_a_bad_labels_file_is_named(bare_fleet, text, message):
     assert sidecar.process.wait(10) == 1
     assert "--labels-file: " in sidecar.log() and path in sidecar.log()
     assert message in sidecar.log()
+
+
+def test_processes_name_their_container_and_service(fleet):
+    fleet.start_app("one.py", APP, env=fleet.app_environment(
+        DIAGNOSE_CONTAINER="web", OTEL_SERVICE_NAME="shop"))
+    fleet.start_app("two.py", FORKING, env=fleet.app_environment(
+        DIAGNOSE_CONTAINER="worker",
+        OTEL_RESOURCE_ATTRIBUTES="service.name=mail%20out,service.version=1"))
+
+    def seen():
+        found = [(one["container"], one["service"])
+                 for one in fleet.ctl_json("get", "processes")]
+        return len(found) == 3 and sorted(found)
+
+    assert eventually(seen, what="the processes") == [
+        ("web", "shop"), ("worker", "mail out"), ("worker", "mail out"),
+    ]
+    fleet.apply(spec("a", "app.f", "1"))
+    fleet.wait_armed("a", 3)
+    shown = fleet.ctl("describe", "spec", "a").stdout
+    assert [line.split()[2] for line in shown.splitlines() if " Armed " in line].count("worker") == 2
+    detail = fleet.ctl_json("describe", "spec", "a")
+    assert {one["container"] for one in detail["status"]["processes"]} == {"web", "worker"}

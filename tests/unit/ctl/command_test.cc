@@ -186,6 +186,8 @@ enum diag_status processes(void *, struct diag_bytes, struct diag_rpc_message **
     Diagnose__V1__ProcessInfo info = DIAGNOSE__V1__PROCESS_INFO__INIT;
     info.pid = 4711;
     info.python_version = text("3.11.2");
+    info.container = text("web");
+    info.service = text("the-shop");
     info.command = text("gunicorn shop.app");
     Diagnose__V1__SpecStatus armed = DIAGNOSE__V1__SPEC_STATUS__INIT;
     armed.state = DIAGNOSE__V1__SPEC_STATE__SPEC_STATE_ARMED;
@@ -416,15 +418,16 @@ TEST_F(Command, DescribesASpec) {
     EXPECT_NE(out_.find("Armed:       11/12 (0 pending, 1 failed)"), std::string::npos) << out_;
     EXPECT_NE(out_.find("Hits:        345 (2 errors, 0 dropped, 6 skipped)"), std::string::npos)
         << out_;
-    EXPECT_NE(
-        out_.find(
-            "  HOST    PID    STATE    MECHANISM   FUNCTIONS   CODES   PURE   HITS   ERRORS   "
-            "DROPPED   SKIPPED   MESSAGE\n"
-            "  web-1   4711   Failed   -           0           0       -      0      0        "
-            "0         0         no\\x1b[31m such name\n"
-            "  web-1   4711   Armed    type-swap   2           1       yes    9      0        "
-            "0         3         skipped: 3 in flight; not seen: calls from C\n"),
-        std::string::npos)
+    EXPECT_NE(out_.find("  HOST    PID    CONTAINER   STATE    MECHANISM   FUNCTIONS   CODES   "
+                        "PURE   HITS   ERRORS   "
+                        "DROPPED   SKIPPED   MESSAGE\n"
+                        "  web-1   4711   -           Failed   -           0           0       -   "
+                        "   0      0        "
+                        "0         0         no\\x1b[31m such name\n"
+                        "  web-1   4711   -           Armed    type-swap   2           1       yes "
+                        "   9      0        "
+                        "0         3         skipped: 3 in flight; not seen: calls from C\n"),
+              std::string::npos)
         << out_;
     EXPECT_EQ(run(diag_command_describe, {"nope"}), 3);
     EXPECT_EQ(run(diag_command_describe), 2);
@@ -455,11 +458,21 @@ TEST_F(Command, TellsItsVersion) {
 TEST_F(Command, GetsProcesses) {
     serve();
     EXPECT_EQ(run(diag_command_get_processes), 0);
-    EXPECT_EQ(out_, "HOST    PID    PYTHON   SPECS   LOST   SIDECAR    STATE              COMMAND\n"
-                    "web-1   4711   3.11.2   1/2     3      01234567   Connected          gunicorn "
-                    "shop.app\n"
-                    "web-1   4711   3.11.2   0/0     0      01234567   Refused: no room   gunicorn "
-                    "shop.app\n");
+    EXPECT_EQ(out_,
+              "HOST    PID    CONTAINER   PYTHON   SPECS   LOST   SIDECAR    STATE              "
+              "COMMAND\n"
+              "web-1   4711   web         3.11.2   1/2     3      01234567   Connected          "
+              "gunicorn shop.app\n"
+              "web-1   4711   web         3.11.2   0/0     0      01234567   Refused: no room   "
+              "gunicorn shop.app\n");
+}
+
+TEST_F(Command, GetsProcessesForPrograms) {
+    serve();
+    options_.output = DIAG_OUTPUT_JSON;
+    EXPECT_EQ(run(diag_command_get_processes), 0);
+    for (const char *shown : {"\"container\": \"web\"", "\"service\": \"the-shop\""})
+        EXPECT_NE(out_.find(shown), std::string::npos) << shown << "\n" << out_;
 }
 
 TEST_F(Command, DeletesTheOthersToo) {
