@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the seeds of tests/fuzz/corpus: well-formed inputs of each kind, from which libFuzzer goes
 on. What it has found besides lies beside them under other names."""
+import json
 import os
 import struct
 
@@ -360,7 +361,71 @@ SLOTS = {
 }
 
 
+# ---- AdmissionReviews ----
+
+def pod(annotations=(), **spec):
+    spec = dict({"containers": [{"name": "app"}]}, **spec)
+    return {"metadata": {"name": "p", "annotations": dict({"diagnose.dev/inject": "true"}, **dict(
+        annotations))}, "spec": spec}
+
+
+def review(object, version="admission.k8s.io/v1", **request):
+    request = dict({"uid": "u-1", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "object":
+                    object, "operation": "CREATE", "namespace": "shop", "dryRun": True}, **request)
+    return {"apiVersion": version, "kind": "AdmissionReview", "request": request}
+
+
+def app(**more):
+    return pod(containers=[dict({"name": "app"}, **more)])
+
+
+OWNER = {"controller": True, "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "shop-5f6"}
+OWNED = pod()
+OWNED["metadata"] = {"generateName": "shop-5f6-", "ownerReferences": [{"kind": "X"}, OWNER],
+                     "annotations": OWNED["metadata"]["annotations"],
+                     "labels": {"pod-template-hash": "5f6"}}
+PODS = {
+    "plain": pod(),
+    "owned": OWNED,
+    "annotated-otherwise": pod({"diagnose.dev/inject": "perhaps"}),
+    "not-annotated": {"metadata": {}, "spec": {}},
+    "no-containers": {"metadata": pod()["metadata"]},
+    "chosen": pod({"diagnose.dev/containers": "b, a,a", "diagnose.dev/python": "3.12"},
+                  containers=[{"name": "a"}, {"name": "b"}, {"name": "c"}]),
+    "chosen-wrong": pod({"diagnose.dev/containers": "x"}, containers=[{"name": "a" * 99}] * 5),
+    "chosen-none": pod({"diagnose.dev/containers": ","}),
+    "chosen-number": pod({"diagnose.dev/containers": 7}),
+    "python-wrong": pod({"diagnose.dev/python": "2"}),
+    "windows": pod(nodeSelector={"kubernetes.io/os": "windows"}),
+    "unnamed": pod(containers=[{"name": "a"}, {}]),
+    "lists": pod(volumes=[{"name": "x"}], initContainers=[{"name": "y"}]),
+    "no-lists": pod(volumes="x"),
+    "taken": pod(volumes=[{"name": "v"}]),
+    "env": app(env=[{"name": "A", "value": "1"}, {"name": "PYTHONPATH", "value": "/a:/b"}],
+               volumeMounts=[{"name": "x", "mountPath": "/x"}]),
+    "env-empty": app(env=[{"name": "PYTHONPATH", "value": ""}], envFrom=[{"secretRef": {}}]),
+    "env-from": app(envFrom=[{"prefix": "X_"}, {"configMapRef": {}}]),
+    "value-from": app(env=[{"name": "PYTHONPATH", "valueFrom": {}}]),
+    "mounted": app(volumeMounts=[{"name": "other", "mountPath": "/d"}]),
+    "injected": pod({"diagnose.dev/injected": "x"}, initContainers=[{"name": "m"}, {"name": "i"}],
+                    volumes=[{"name": "v"}],
+                    containers=[{"name": "mesh"}, {"name": "app", "volumeMounts": [
+                        {"name": "v", "mountPath": "/d"}]}, {"name": "s"}]),
+}
+REVIEWS = {
+    "review": review(pod()),
+    "review-beta": review(pod(), version="admission.k8s.io/v1beta1"),
+    "review-update": review(pod(), operation="UPDATE"),
+    "review-no-uid": review(pod(), uid=7),
+    "review-text": "text",
+}
+
+
 def seeds():
+    for name, content in list(PODS.items()) + list(REVIEWS.items()):
+        yield "fuzz_admission_review", name, json.dumps(content).encode()
+    yield "fuzz_admission_review", "review-duplicate", json.dumps(review(pod())).replace(
+        '"uid"', '"uid": 1, "uid"').encode()
     for name, content in AGGREGATES.items():
         yield "fuzz_aggregates", "encoded-" + name, b"\1" + content
     for name, content in SLOTS.items():
