@@ -181,6 +181,15 @@ TEST_F(Injection, ChoosesContainers) {
     }
 }
 
+TEST_F(Injection, ChoosesAContainerThatIsNamedTwiceOnce) {
+    Json pod = pod_of(",'diagnose.dev/containers':'app,app'",
+                      "{'containers':[{'name':'app','env':[],'volumeMounts':[]}]}");
+    Json result = inject(pod.get());
+
+    EXPECT_EQ(names(at(result.get(), "/spec/containers/0/env")),
+              "DIAGNOSE_SOCKET DIAGNOSE_CONTAINER PYTHONPATH");
+}
+
 TEST_F(Injection, NamesTheWorkload) {
     const struct {
         const char *metadata, *workload;
@@ -193,9 +202,9 @@ TEST_F(Injection, NamesTheWorkload) {
         {"'ownerReferences':[{'controller':true,'kind':'ReplicaSet','name':'5f6'}],"
          "'labels':{'pod-template-hash':'5f6'}",
          "5f6"},
-        {"'ownerReferences':[{'controller':true,'kind':'ReplicaSet','name':'a5f6'}],"
+        {"'ownerReferences':[{'controller':true,'kind':'ReplicaSet','name':'ab5f6'}],"
          "'labels':{'pod-template-hash':'5f6'}",
-         "a5f6"},
+         "ab5f6"},
         {"'ownerReferences':[{'kind':'X','name':'x'},"
          "{'controller':true,'kind':'StatefulSet','name':'db-5f6'}],"
          "'labels':{'pod-template-hash':'5f6'}",
