@@ -450,6 +450,10 @@ def test_other_requests(webhook):
     body = json.dumps(review(pod()))
     for kind in ("application/json; charset=utf-8", "Application/JSON"):
         assert webhook.request("POST", "/mutate", body, {"Content-Type": kind})[0] == 200
+    # API servers tell how long they will wait
+    status, _, text = webhook.request("POST", "/mutate?timeout=3s", body,
+                                      {"Content-Type": "application/json"})
+    assert status == 200 and b"JSONPatch" in text
 
 
 def test_connections_are_kept(webhook):
