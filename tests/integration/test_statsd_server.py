@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from testing.fleet import ROOT, Program, eventually
+from testing.fleet import PACKAGE, PYTHON, ROOT, Program, eventually
 
 VERSION = "0.9.0"
 CACHE = os.path.join(ROOT, ".build", "statsd-" + VERSION)
@@ -96,17 +96,12 @@ class Server:
 
 @pytest.fixture(scope="module")
 def statsd_class():
-    """Of the extension that the type's own tests use, for the system's Python."""
-    subprocess.run(["bazel", "build", "//tests/python/library:statsd_testing"], cwd=ROOT, check=True,
-                   capture_output=True)
-    output = subprocess.run(["bazel", "info", "bazel-bin"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.strip()
-    sys.path.insert(0, os.path.join(output, "tests", "python", "library"))
+    sys.path.insert(0, PACKAGE)
     try:
-        import statsd_testing
+        from diagnose.instruments import StatsD
     finally:
         del sys.path[0]
-    return statsd_testing.StatsD
+    return StatsD
 
 
 @pytest.fixture
@@ -216,3 +211,49 @@ def test_restart_of_the_server(server, statsd):
     counters = server.ask("counters")
     assert counters["after"] == 3
     assert "before" not in counters
+
+
+SHOP = """
+import sys
+import diagnose
+from diagnose import instruments, probes
+
+class Cart:
+    def total(self, prices):
+        return sum(prices)
+
+import __main__
+sys.modules["shop"] = __main__
+instruments.statsd = instruments.StatsD("127.0.0.1", int(sys.argv[1]), prefix="shop")
+probe = probes.attach_to("shop.Cart.total")
+for number, value in enumerate(["result", "prices", "[(p, 'price:%d' % p) for p in prices]"]):
+    for kind in (instruments.IncrementInstrument, instruments.HistogramInstrument):
+        name = "%s.%d" % (kind.__name__[:4], number)
+        probe.instruments[name] = kind(name, value)
+probe.instruments["tagged"] = instruments.IncrementInstrument(
+    "tagged", "1", custom={"tags": "{'count': len(prices)}"})
+probe.start()
+for _ in range(10):
+    assert Cart().total([1, 2]) == 3
+probe.stop()
+Cart().total([1, 2])
+s = instruments.statsd
+print(s.sent, s.dropped, s.failed)
+"""
+
+
+def test_instruments(server, statsd):
+    """What hits send arrives: a number, a list of numbers, a list of pairs, and tags."""
+    result = subprocess.run([PYTHON, "-c", SHOP, str(server.port)], capture_output=True, text=True,
+                            env={**os.environ, "PYTHONPATH": PACKAGE}, timeout=60)
+    assert (result.stdout, result.stderr) == ("110 0 0\n", "")
+    server.wait_for_all(statsd)
+    counters = server.ask("counters")
+    ours = {name: n for name, n in counters.items() if name.startswith("shop.")}
+    expected = {"shop.tagged;count=2": 10}
+    for kind in ("Incr", "Hist"):  # to this server, histograms are counters as well
+        expected["shop.%s.0" % kind] = expected["shop.%s.1" % kind] = 30
+        expected["shop.%s.2;price=1" % kind] = 10
+        expected["shop.%s.2;price=2" % kind] = 20
+    assert ours == expected
+    assert counters["statsd.bad_lines_seen"] == 0
