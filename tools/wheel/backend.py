@@ -23,13 +23,13 @@ SDIST = ("BUILD.bazel", "LICENSE", "README.md", "pyproject.toml", "inproc", "lib
 
 
 def check_interpreter():
+    if not sys.platform.startswith("linux"):
+        sys.exit("diagnose: Linux is needed, this is %s" % sys.platform)
     if sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info < (3, 14):
         sys.exit("diagnose: CPython 3.11, 3.12 or 3.13 is needed, this is %s %d.%d"
                  % ((sys.implementation.name,) + sys.version_info[:2]))
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         sys.exit("diagnose: free-threaded builds of Python are not supported")
-    if not sys.platform.startswith("linux"):
-        sys.exit("diagnose: Linux is needed, this is %s" % sys.platform)
 
 
 def tag():

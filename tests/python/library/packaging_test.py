@@ -141,12 +141,13 @@ class PackagingTest(unittest.TestCase):
         return self.path("cc")
 
     def backend(self, checkout, program, **variables):
-        return run(sys.executable, "-c", "import sys; sys.path.insert(0, 'tools/wheel')\n" + program,
-                   cwd=checkout, **variables)
+        """Runs `program`, which may pretend that something is otherwise than it is."""
+        start = "import sys; sys.path.insert(0, 'tools/wheel'); import backend\n"
+        return run(sys.executable, "-c", start + program, cwd=checkout, **variables)
 
     def test_the_source_archive_builds_without_isolation(self):
         checkout = self.copy()
-        result = self.backend(checkout, "import backend; print(backend.build_sdist('..'))")
+        result = self.backend(checkout, "print(backend.build_sdist('..'))")
         name = result.stdout.strip()
         self.assertEqual(name, "diagnose-%s.tar.gz" % archive.Project(ROOT).version)
         shutil.rmtree(checkout)
@@ -174,7 +175,7 @@ class PackagingTest(unittest.TestCase):
 
     def test_what_is_missing_is_named(self):
         os.mkdir(self.path("empty"))
-        build = "import backend; backend.build_wheel('%s')" % self.folder
+        build = "backend.build_wheel('%s')" % self.folder
         cases = [
             ("no compiler", build, {"PATH": self.path("empty")},
              "diagnose: a C compiler is needed: apt-get install gcc libc6-dev\n"),
@@ -206,7 +207,7 @@ class PackagingTest(unittest.TestCase):
         checkout = self.copy()
         with open(os.path.join(checkout, "lib", "base", "map.c"), "w") as file:
             file.write('#include "nothing.h"\n')
-        result = self.backend(checkout, "import backend; backend.build_wheel('..')",
+        result = self.backend(checkout, "backend.build_wheel('..')",
                               CC=self.make_compiler())
         self.assertEqual(result.returncode, 1)
         self.assertIn("nothing.h: No such file or directory", result.stdout)
@@ -219,7 +220,7 @@ class PackagingTest(unittest.TestCase):
         with open(path, "w") as file:
             file.write(text.replace('name = "map", deps = [',
                                     'name = "map", deps = ["@sys_grpc//:grpc", '))
-        result = self.backend(checkout, "import backend; backend.build_wheel('..')")
+        result = self.backend(checkout, "backend.build_wheel('..')")
         self.assertEqual((result.returncode, result.stdout), (
             1, "diagnose: the extension needs @sys_grpc//:grpc, and should need libc alone\n"))
 
