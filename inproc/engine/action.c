@@ -47,14 +47,13 @@ static void add_wants(struct diag_action *action) {
 
     if (handler->wants_namespace)
         action->needs |= DIAG_EXPRESSION_NEEDS_NAMESPACE;
-    if (action->point == DIAG_POINT_CALL || action->point == DIAG_POINT_RETURN) {
-        if (handler->wants_arguments || handler->wants_namespace) {
-            action->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
-            action->arguments = UINT64_MAX;
-        }
-    } else if (handler->wants_arguments && action->point == DIAG_POINT_END) {
-        action->arguments = UINT64_MAX;
-    }
+    if (action->point == DIAG_POINT_LINE)
+        return;
+    if (!handler->wants_arguments && (!handler->wants_namespace || action->point == DIAG_POINT_END))
+        return;
+    if (action->point != DIAG_POINT_END)
+        action->needs |= DIAG_EXPRESSION_NEEDS_GIVEN;
+    action->arguments = UINT64_MAX;
 }
 
 /* Hits that need nothing evaluated, or not as a Python object. */
@@ -93,7 +92,7 @@ enum diag_status diag_action_new(const struct diag_action_context *context,
     action->spec_id = strdup(spec->id);
     if (action->spec_id == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "instrument");
-    action->point = scope->point;
+    action->point = action->handler.intercept != NULL ? DIAG_POINT_INTERCEPT : scope->point;
     action->line = line;
     action->function = Py_XNewRef(function);
     action->self = Py_XNewRef(self);
@@ -315,8 +314,8 @@ static bool is_meant(const struct diag_action *action, const struct diag_call *c
     return is_same;
 }
 
-static inline bool is_due(struct diag_action *action, const struct diag_call *call,
-                          uint64_t now_unix_ns) {
+bool diag_action_is_due(struct diag_action *action, const struct diag_call *call,
+                        uint64_t now_unix_ns) {
     if (!action->is_active)
         return false;
     if (now_unix_ns != 0 && action->expires_unix_ns != 0 &&
@@ -335,7 +334,7 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns) {
     PyObject *value, *tags = NULL;
 
-    if (!is_due(action, call, now_unix_ns))
+    if (!diag_action_is_due(action, call, now_unix_ns))
         return;
     if (action->constant != NULL) {
         action->hits++;

@@ -49,7 +49,7 @@ struct diag_action {
 struct diag_action_context {
     const struct diag_engine_sink *sink;
     struct diag_runtime *runtime;
-    const struct diag_handler *handler; /* NULL: none */
+    const struct diag_handler *handler; /* all zero: none */
 };
 
 /* Compiles the instrument of `spec` for the calls of `scope`. `function`, `self`: see above. The
@@ -75,6 +75,11 @@ void diag_action_stop(struct diag_action *action, enum diag_spec_state state, co
 
 /* True if the expressions provably have no side effects. */
 bool diag_action_is_pure(const struct diag_action *action);
+
+/* True if it is to fire at this call. False: it is not the call's, and has counted that, or does
+ * not fire any more. `now_unix_ns`: as below. */
+bool diag_action_is_due(struct diag_action *action, const struct diag_call *call,
+                        uint64_t now_unix_ns);
 
 /* Evaluates and emits. No exception is set before or after. `now_unix_ns`: 0 if nobody asked for
  * it; whether the action has expired is then left to diag_engine_tick. */

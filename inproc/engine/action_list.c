@@ -3,11 +3,7 @@
 
 #include <stdlib.h>
 
-#include "inproc/engine/interrupt.h"
-#include "inproc/engine/thread_state.h"
-
-/* Recursion levels that an instrument has when the target has used up its own. */
-#define RECURSION_CREDIT 64
+#include "inproc/engine/guard.h"
 
 /* What only those can know that saw the call begin. */
 #define NEEDS_START                                                                                \
@@ -95,27 +91,15 @@ static inline void fire_due(struct diag_action_list *list, enum diag_point point
 
 void diag_action_list_fire(struct diag_action_list *list, enum diag_point point, int line,
                            bool has_start, const struct diag_call *call, uint64_t now_unix_ns) {
-    struct diag_thread_state *state = &diag_thread_state;
-    PyThreadState *thread;
-    bool is_traced;
+    struct diag_guard guard;
 
     if ((list->guarded_points & 1u << point) == 0) {
         fire_due(list, point, line, has_start, call, now_unix_ns);
         return;
     }
-    thread = diag_py_thread();
-    is_traced = diag_py_is_traced(thread);
-    state->is_in_probe = true;
-    diag_py_credit_recursion(thread, RECURSION_CREDIT);
-    if (is_traced)
-        PyThreadState_EnterTracing(thread);
+    guard = diag_guard_begin();
     fire_due(list, point, line, has_start, call, now_unix_ns);
-    if (is_traced)
-        PyThreadState_LeaveTracing(thread);
-    diag_py_credit_recursion(thread, -RECURSION_CREDIT);
-    state->is_in_probe = false;
-    if (DIAG_UNLIKELY(state->interrupt != NULL))
-        diag_interrupt_deliver();
+    diag_guard_end(guard);
 }
 
 struct exception_links {

@@ -35,6 +35,8 @@ struct diag_arming {
     PyCodeObject *codes[DIAG_TARGET_CODES_MAX]; /* of the function, or the target's */
     size_t code_count;
     bool is_written; /* the function as written, not the outermost one */
+    bool is_either;  /* its calls can be seen from inside, and from outside ... */
+    bool is_inside;  /* ... and are seen from here */
     struct attachment attachments[DIAG_TARGET_CODES_MAX];
     size_t attachment_count;
 };
@@ -75,6 +77,7 @@ static enum diag_status attach_callable(struct diag_arming *arming, struct diag_
         status = diag_probe_add(attachment.probe, action, err);
         if (status == DIAG_OK) {
             attachment.reentrant_before = diag_probe_reentrant(attachment.probe);
+            set->interception_changes += action->point == DIAG_POINT_INTERCEPT;
             arming->attachments[arming->attachment_count++] = attachment;
             return DIAG_OK;
         }
@@ -111,6 +114,7 @@ static void detach_all(struct diag_arming *arming, struct diag_probe_set *set) {
 
         if (attachment.probe != NULL) {
             diag_probe_remove(attachment.probe, attachment.action);
+            set->interception_changes += attachment.action->point == DIAG_POINT_INTERCEPT;
             diag_probe_set_drop(set, attachment.probe);
         } else {
             diag_frame_probe_remove(attachment.frame_probe, attachment.action);
@@ -136,29 +140,64 @@ static void note_code(struct diag_arming *arming, PyCodeObject *code) {
     arming->codes[arming->code_count++] = (PyCodeObject *)Py_NewRef((PyObject *)code);
 }
 
-/* Calls of `function` are seen from inside: no choice for what looks inside. On 3.12 and later
- * sys.monitoring is the way that the interpreter itself offers; only what needs the arguments
- * exactly as they were given comes from outside. On 3.11 seeing from inside takes new bytecode,
- * for the same price; from outside the code stays. */
-static bool is_seen_inside(enum diag_point point, PyCodeObject *code, unsigned needs) {
-    if (point == DIAG_POINT_END || point == DIAG_POINT_LINE ||
-        (needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS))
-        return true;
+/* From where calls of a function are seen. No choice for what looks inside. On 3.12 and later
+ * sys.monitoring is the way that the interpreter itself offers; from outside comes only what needs
+ * the arguments exactly as they were given, or what callers get where calls are intercepted. On
+ * 3.11 seeing from inside takes new bytecode, for the same price; from outside the code stays. */
+enum side { SIDE_OUTSIDE, SIDE_INSIDE, SIDE_EITHER };
+
+static enum side side_of(const struct diag_action *action, PyCodeObject *code) {
+    if (action->point == DIAG_POINT_INTERCEPT)
+        return SIDE_OUTSIDE;
+    if (action->point == DIAG_POINT_END || action->point == DIAG_POINT_LINE ||
+        (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS))
+        return SIDE_INSIDE;
     if (diag_py_is_generator(code))
-        return point == DIAG_POINT_RETURN;
+        return action->point == DIAG_POINT_RETURN ? SIDE_INSIDE : SIDE_OUTSIDE;
 #if PY_VERSION_HEX >= 0x030C0000
-    return (needs & DIAG_EXPRESSION_NEEDS_GIVEN) == 0;
+    return (action->needs & DIAG_EXPRESSION_NEEDS_GIVEN) == 0 ? SIDE_EITHER : SIDE_OUTSIDE;
 #else
-    return false;
+    return SIDE_OUTSIDE;
 #endif
+}
+
+/* Chooses where SIDE_EITHER leaves the choice. */
+static bool is_seen_inside(struct diag_arming *arming, const struct diag_probe_set *probes,
+                           const struct diag_action *action, PyCodeObject *code) {
+    enum side side = side_of(action, code);
+
+    arming->is_either = side == SIDE_EITHER;
+    arming->is_inside =
+        side == SIDE_INSIDE ||
+        (side == SIDE_EITHER && !diag_probe_set_intercepts(probes, arming->function));
+    return arming->is_inside;
+}
+
+bool diag_arming_is_in_place(const struct diag_arming *arming,
+                             const struct diag_probe_set *probes) {
+    return !arming->is_either ||
+           arming->is_inside == !diag_probe_set_intercepts(probes, arming->function);
+}
+
+/* Says why something cannot be intercepted. */
+static enum diag_status check_interception(const struct diag_target *target, enum diag_point point,
+                                           struct diag_error *err) {
+    if (point != DIAG_POINT_CALL)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "instrument.event: only calls can be intercepted: it must be call");
+    if (target->code_count > 0)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "target: names code within functions, whose calls cannot be "
+                              "intercepted");
+    if (target->callable != NULL)
+        return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                              "target: is implemented in C: its calls cannot be intercepted");
+    return DIAG_OK;
 }
 
 static struct diag_scope scope_of(const struct diag_arming_context *context,
                                   enum diag_point point) {
-    const struct diag_handler *handler = context->action.handler;
-
-    return (struct diag_scope){.point = point,
-                               .handler_globals = handler == NULL ? NULL : handler->globals};
+    return (struct diag_scope){.point = point, .handler_globals = context->action.handler->globals};
 }
 
 static void set_function(struct diag_scope *scope, PyObject *function) {
@@ -196,7 +235,8 @@ static enum diag_status arm_function(struct diag_arming *arming,
     set_function(&scope, function);
     status =
         diag_action_new(&context->action, spec, line, &scope, function, target->self, &action, err);
-    if (status == DIAG_OK && !is_inside && is_seen_inside(point, scope.code, action->needs)) {
+    if (status == DIAG_OK && !is_inside &&
+        is_seen_inside(arming, context->probes, action, scope.code)) {
         if (action->needs & DIAG_EXPRESSION_NEEDS_HOTSPOTS)
             function = target->written;
         diag_action_unref(DIAG_TAKE_PTR(action));
@@ -283,6 +323,8 @@ static enum diag_status arm(struct diag_arming *arming, const struct diag_arming
                      ? diag_target_check_line(target->codes, target->code_count, line, err)
                      : diag_target_check_line(&written, 1, line, err);
     }
+    if (status == DIAG_OK && context->action.handler->intercept != NULL)
+        status = check_interception(target, point, err);
     if (status != DIAG_OK)
         return status;
     if (target->code_count > 0)
@@ -314,9 +356,10 @@ enum diag_status diag_arming_new(const struct diag_arming_context *context,
     return DIAG_OK;
 }
 
-bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_target *target) {
-    if (arming->function != target->function || arming->callable != target->callable ||
-        arming->self != target->self)
+bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_target *target,
+                        const struct diag_probe_set *probes) {
+    if (!diag_arming_is_in_place(arming, probes) || arming->function != target->function ||
+        arming->callable != target->callable || arming->self != target->self)
         return false;
     if (target->code_count == 0)
         return arming->code_count == 0 ||

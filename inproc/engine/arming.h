@@ -3,7 +3,7 @@
  *
  * Which mechanism is used when is told in docs/engine.md.
  *
- * Threading: the GIL, and one user at a time: see engine.c.
+ * Threading: the GIL, and the turn: see engine_shared.h.
  * Ownership: a probe set owns the probes; an arming borrows them. */
 #ifndef DIAG_INPROC_ENGINE_ARMING_H
 #define DIAG_INPROC_ENGINE_ARMING_H
@@ -29,8 +29,14 @@ DIAG_MUST_CHECK enum diag_status diag_arming_new(const struct diag_arming_contex
 /* Detaches. NULL is fine. */
 void diag_arming_free(struct diag_arming *arming, struct diag_probe_set *probes);
 
-/* True if this is what it was armed for, code and all. */
-bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_target *target);
+/* True if this is what it was armed for, code and all, and its calls are seen from where they are
+ * to be seen: see diag_arming_is_in_place. */
+bool diag_arming_is_for(const struct diag_arming *arming, const struct diag_target *target,
+                        const struct diag_probe_set *probes);
+
+/* False if it was armed before something began to intercept the function's calls, or ceased to:
+ * what callers get of those is seen from outside only. */
+bool diag_arming_is_in_place(const struct diag_arming *arming, const struct diag_probe_set *probes);
 
 /* ARMED, or what the hit path made of it; `*message` (borrowed) says why, or warns. */
 enum diag_spec_state diag_arming_state(const struct diag_arming *arming, const char **message);

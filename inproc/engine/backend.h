@@ -9,8 +9,10 @@
 #include "inproc/engine/call.h"
 #include "lib/base/error.h"
 
-/* What to do at each call. Hooks are not called while an instrument runs on the same thread. */
+/* What to do at each call. Hooks are not called while an instrument runs on the same thread, but
+ * for those that are never left out. */
 struct diag_hook {
+    bool is_never_left_out;
     uint64_t reentrant; /* counted by the backend: calls while an instrument ran on the thread */
     /* Before the call; no exception is set before or after. False: leave out `leave`. True: the
      * hook keeps alive by itself what `leave` needs, as it may be detached meanwhile. */
@@ -21,7 +23,7 @@ struct diag_hook {
      * what the caller gets (a new reference, or NULL with an exception). It may have the callable
      * run by diag_backend_proceed, with the arguments of the call or others, or not at all, and
      * keeps alive by itself what it needs. Only the type swap can do this. */
-    PyObject *(*intercept)(struct diag_hook *hook, const struct diag_call *call);
+    PyObject *(*intercept)(struct diag_hook *hook, struct diag_call *call);
     /* The C stack is nearly exhausted: the backend has detached the function by itself. */
     void (*exhausted)(struct diag_hook *hook);
 };

@@ -135,7 +135,7 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     original = entry->original;
     hook = entry->hook;
     leave = hook->leave; /* the hook may be gone after the call */
-    if (DIAG_UNLIKELY(thread->is_in_probe)) {
+    if (DIAG_UNLIKELY(thread->is_in_probe) && !hook->is_never_left_out) {
         hook->reentrant++;
         return call_original(original, callable, args, nargsf, kwnames);
     }

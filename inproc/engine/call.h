@@ -22,6 +22,8 @@ enum diag_point {
     DIAG_POINT_RETURN, /* also with an exception as result */
     DIAG_POINT_END,    /* in the frame, just before it returns or raises */
     DIAG_POINT_LINE,   /* in the frame, just before the line is executed */
+    /* in place of the call; of actions only, whose expressions see what they see at CALL */
+    DIAG_POINT_INTERCEPT,
 };
 
 /* What is known beforehand of the calls that an expression is compiled for. Borrowed. */

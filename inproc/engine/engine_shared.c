@@ -25,6 +25,7 @@ static struct {
     unsigned long busy_thread;
     bool has_word;
     bool is_retry_wanted;
+    uint64_t interception_changes; /* those of the probes that have been followed */
 } shared;
 
 static void begin(void) {
@@ -127,14 +128,24 @@ static void heed_words(void) {
     }
 }
 
+static void move_all(void) {
+    for (struct diag_engine *engine = shared.engines; engine != NULL; engine = engine->next)
+        diag_spec_table_move(&engine->table);
+}
+
 static void do_what_is_left(void) {
-    while (shared.has_word || shared.is_retry_wanted) {
+    for (;;) {
         if (shared.has_word) {
             shared.has_word = false;
             heed_words();
-        } else {
+        } else if (shared.is_retry_wanted) {
             shared.is_retry_wanted = false;
             retry_all();
+        } else if (shared.interception_changes != shared.probes.interception_changes) {
+            shared.interception_changes = shared.probes.interception_changes;
+            move_all();
+        } else {
+            return;
         }
     }
 }

@@ -62,10 +62,15 @@ bool diag_hit_count_error(const struct diag_hit *hit);
 DIAG_MUST_CHECK int diag_hit_arguments(const struct diag_hit *hit, PyObject **args,
                                        PyObject **kwargs);
 
-/* The arguments as the caller gave them, and the call itself. `proceed` goes on with what would
- * have happened without this handler (other handlers that intercept, then the target), with these
- * arguments; it may be called any number of times while `intercept` runs. A new reference, or NULL
- * with the exception of the target. Hits on this thread count again meanwhile. */
+/* The hit that an interception is, as for an event `call`; valid while `intercept` runs. */
+const struct diag_hit *diag_interception_hit(const struct diag_interception *interception);
+
+/* The arguments as the caller gave them (or another handler that intercepts), and the call itself.
+ * `proceed` goes on with what would have happened without this handler (other handlers that
+ * intercept, in the order in which they were put, then the target), with these arguments: a tuple,
+ * and a dict or NULL. It may be called any number of times while `intercept` runs, in the same
+ * thread. A new reference, or NULL with the exception of the target. Hits on this thread count
+ * again meanwhile. */
 DIAG_MUST_CHECK int diag_interception_arguments(const struct diag_interception *interception,
                                                 PyObject **args, PyObject **kwargs);
 PyObject *diag_interception_proceed(struct diag_interception *interception, PyObject *args,

@@ -89,7 +89,7 @@ int diag_hit_arguments(const struct diag_hit *hit, PyObject **args, PyObject **k
 }
 
 bool diag_handler_is_same(const struct diag_handler *a, const struct diag_handler *b) {
-    return a->object == b->object && a->globals == b->globals &&
+    return a->object == b->object && a->globals == b->globals && a->callable == b->callable &&
            a->wants_arguments == b->wants_arguments && a->wants_namespace == b->wants_namespace &&
            a->fire == b->fire && a->intercept == b->intercept;
 }
@@ -100,9 +100,11 @@ void diag_handler_hold(struct diag_handler *to, const struct diag_handler *from)
     *to = from == NULL ? none : *from;
     Py_XINCREF(to->object);
     Py_XINCREF(to->globals);
+    Py_XINCREF(to->callable);
 }
 
 void diag_handler_drop(struct diag_handler *handler) {
     Py_CLEAR(handler->object);
     Py_CLEAR(handler->globals);
+    Py_CLEAR(handler->callable);
 }

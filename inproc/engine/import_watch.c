@@ -65,6 +65,7 @@ enum diag_status diag_import_watch_new(const struct diag_backend *backend,
     watch = calloc(1, sizeof *watch);
     if (watch == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "import watch");
+    watch->hook.is_never_left_out = true; /* instruments import modules, too */
     watch->hook.enter = enter;
     watch->hook.leave = leave;
     watch->hook.exhausted = exhausted;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "inproc/engine/hit_clock.h"
+#include "inproc/engine/interception.h"
 
 struct diag_probe {
     struct diag_hook hook;
@@ -21,7 +22,8 @@ static void call_done(struct diag_call *call) {
 
 /* Reads the clock as the call begins, if anybody wants to know. */
 static uint64_t begin(const struct diag_action_list *list, struct diag_call *call) {
-    if (list->needs == 0 && (list->clocked_points & 1u << DIAG_POINT_CALL) == 0)
+    if (list->needs == 0 &&
+        (list->clocked_points & (1u << DIAG_POINT_CALL | 1u << DIAG_POINT_INTERCEPT)) == 0)
         return 0;
     call->start_monotonic_ns = diag_hit_clock_monotonic_ns();
     call->start_unix_ns = diag_hit_clock_unix_ns(call->start_monotonic_ns);
@@ -82,11 +84,37 @@ static void leave(struct diag_call *call, PyObject *result) {
     call_done(call);
 }
 
+/* CALL, what the call comes to, RETURN. */
+static PyObject *intercept(struct diag_hook *hook, struct diag_call *call) {
+    struct diag_action_list *list = DIAG_CONTAINER_OF(hook, struct diag_probe, hook)->list;
+    PyObject *code = Py_NewRef((PyObject *)call->code), *result;
+    uint64_t now_unix_ns = 0;
+    bool has_leave;
+
+    list->references++;
+    has_leave = enter(hook, call);
+    if (list->clocked_points & 1u << DIAG_POINT_INTERCEPT)
+        now_unix_ns = call->start_unix_ns;
+    result = diag_interception_run(list, call, now_unix_ns);
+    if (has_leave)
+        leave(call, result);
+    diag_action_list_unref(list);
+    Py_DECREF(code);
+    return result;
+}
+
+static void set_list(struct diag_probe *probe, struct diag_action_list *list) {
+    bool intercepts = list != NULL && diag_action_list_has(list, DIAG_POINT_INTERCEPT);
+
+    probe->list = list;
+    probe->hook.intercept = intercepts ? intercept : NULL;
+}
+
 static void exhausted(struct diag_hook *hook) {
     struct diag_probe *probe = DIAG_CONTAINER_OF(hook, struct diag_probe, hook);
     struct diag_action_list *list = probe->list;
 
-    probe->list = NULL;
+    set_list(probe, NULL);
     for (size_t i = 0; i < list->count; i++)
         diag_action_stop(list->actions[i], DIAG_SPEC_STATE_TRIPPED,
                          "C stack nearly exhausted by recursion");
@@ -124,11 +152,11 @@ enum diag_status diag_probe_add(struct diag_probe *probe, struct diag_action *ac
 
     if (list == NULL)
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
-    probe->list = list;
+    set_list(probe, list);
     if (old == NULL) {
         status = probe->backend->attach(probe->callable, &probe->hook, &probe->coverage, err);
         if (status != DIAG_OK) {
-            probe->list = NULL;
+            set_list(probe, NULL);
             diag_action_list_unref(list);
             return status;
         }
@@ -148,7 +176,7 @@ void diag_probe_remove(struct diag_probe *probe, struct diag_action *action) {
         return; /* out of memory: it stays in the list, and does not fire */
     if (list == NULL)
         probe->backend->detach(probe->callable, &probe->hook);
-    probe->list = list;
+    set_list(probe, list);
     diag_action_list_unref(old);
 }
 
@@ -158,6 +186,10 @@ PyObject *diag_probe_callable(const struct diag_probe *probe) {
 
 const struct diag_backend *diag_probe_backend(const struct diag_probe *probe) {
     return probe->backend;
+}
+
+bool diag_probe_intercepts(const struct diag_probe *probe) {
+    return probe->hook.intercept != NULL;
 }
 
 bool diag_probe_is_empty(const struct diag_probe *probe) {

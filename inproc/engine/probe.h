@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* probe - one callable whose calls are seen from outside, and the actions that fire when it is
- * called.
+ * called, or that take the place of its calls.
  *
  * An exception that the callable raised reaches its caller as it was: the same object, with the
  * same traceback, context and cause.
@@ -34,6 +34,8 @@ void diag_probe_remove(struct diag_probe *probe, struct diag_action *action);
 /* Borrowed. */
 PyObject *diag_probe_callable(const struct diag_probe *probe);
 const struct diag_backend *diag_probe_backend(const struct diag_probe *probe);
+/* True if one of the actions takes the place of the calls. */
+bool diag_probe_intercepts(const struct diag_probe *probe);
 bool diag_probe_is_empty(const struct diag_probe *probe);
 
 /* How far it sees, while it has actions. */

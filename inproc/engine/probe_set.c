@@ -57,6 +57,12 @@ enum diag_status diag_probe_set_of_code(struct diag_probe_set *set,
     return DIAG_OK;
 }
 
+bool diag_probe_set_intercepts(const struct diag_probe_set *set, PyObject *function) {
+    const struct entry *found = diag_pointer_table_find(&set->callables, function, sizeof *found);
+
+    return found != NULL && diag_probe_intercepts(found->probe);
+}
+
 static void forget(struct diag_pointer_table *table, const void *key) {
     struct entry *entry = diag_pointer_table_find(table, key, sizeof *entry);
 

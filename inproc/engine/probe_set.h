@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* probe_set - the probes of an engine: one for each callable, and one for each code object.
+/* probe_set - the probes of an interpreter: one for each callable, and one for each code object.
  *
- * Threading: the GIL, and one user at a time: see engine.c.
+ * Threading: the GIL, and the turn: see engine_shared.h.
  * Ownership: the set owns its probes, which live as long as they have actions. */
 #ifndef DIAG_INPROC_ENGINE_PROBE_SET_H
 #define DIAG_INPROC_ENGINE_PROBE_SET_H
@@ -13,7 +13,11 @@
 /* All zero is an empty set. */
 struct diag_probe_set {
     struct diag_pointer_table callables, codes;
+    uint64_t interception_changes; /* grows as actions that intercept come and go */
 };
+
+/* True if calls of this function are intercepted. */
+bool diag_probe_set_intercepts(const struct diag_probe_set *set, PyObject *function);
 
 /* Finds or makes the probe; *out is borrowed. A new one that gets no action is to be dropped. */
 DIAG_MUST_CHECK enum diag_status

@@ -68,6 +68,7 @@ static int name_count(enum diag_point point) {
     switch (point) {
     case DIAG_POINT_CALL:
     case DIAG_POINT_LINE:
+    case DIAG_POINT_INTERCEPT:
         return DIAG_CONTEXT_ACTIVE;
     case DIAG_POINT_END:
         return DIAG_CONTEXT_HOTSPOTS;

@@ -7,24 +7,8 @@
 #ifndef DIAG_INPROC_ENGINE_SPEC_TABLE_H
 #define DIAG_INPROC_ENGINE_SPEC_TABLE_H
 
-#include "inproc/engine/arming.h"
+#include "inproc/engine/spec_entry.h"
 #include "lib/base/map.h"
-
-/* One spec. */
-struct diag_spec_entry {
-    struct diag_spec_entry *previous, *next;
-    struct diag_spec *spec;
-    struct diag_handler handler; /* all zero: none; its objects are owned */
-    enum diag_spec_state state;  /* while there is no arming */
-    char message[DIAG_SPEC_STATUS_MESSAGE_MAX + 1];
-    struct diag_arming *arming;     /* NULL: not armed */
-    struct diag_spec_entry *former; /* that it takes the place of, until it is armed itself */
-    uint64_t generation;            /* the last diag_spec_table_apply that had it */
-    bool is_leaving;                /* removed while something had the turn */
-    /* of former armings */
-    uint64_t hits, errors, dropped;
-    uint64_t skips[DIAG_SKIP_COUNT];
-};
 
 struct diag_spec_table {
     const struct diag_engine_sink *sink;
@@ -86,12 +70,13 @@ bool diag_spec_table_retry(struct diag_spec_table *table, bool is_importing);
 /* Follows targets that were replaced. */
 void diag_spec_table_verify(struct diag_spec_table *table);
 
+/* Arms anew what is not in its place (diag_arming_is_in_place). */
+void diag_spec_table_move(struct diag_spec_table *table);
+
 /* See diag_engine_next_expiry and diag_engine_statuses. */
 uint64_t diag_spec_table_next_expiry(const struct diag_spec_table *table);
 void diag_spec_table_statuses(struct diag_spec_table *table, diag_engine_status_fn *visit,
                               void *context);
-
-void diag_spec_entry_status(const struct diag_spec_entry *entry, struct diag_spec_status *out);
 
 /* Puts the entries that are gone before those of `others`: a list to be freed without the turn, as
  * finalisers may run. */

@@ -201,3 +201,13 @@ void diag_target_resolve(const char *text, enum diag_point point, bool is_import
     if (out->outcome != DIAG_TARGET_FOUND)
         cut_message(&out->error);
 }
+
+void diag_target_resolve_object(PyObject *object, const char *text, enum diag_point point,
+                                struct diag_target *out) {
+    struct diag_target_place place = {Py_NewRef(object), NULL, false};
+
+    memset(out, 0, sizeof *out);
+    diag_target_judge(&place, text, point, out);
+    if (out->outcome != DIAG_TARGET_FOUND)
+        cut_message(&out->error);
+}

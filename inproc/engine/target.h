@@ -65,6 +65,10 @@ void diag_target_resolve(const char *text, enum diag_point point, bool is_import
                          struct diag_target *out);
 void diag_target_done(struct diag_target *target);
 
+/* The same of an object, whatever leads to it; `text` is for messages. FOUND or REFUSED. */
+void diag_target_resolve_object(PyObject *object, const char *text, enum diag_point point,
+                                struct diag_target *out);
+
 /* True if resolving the text may walk the heap (code_users.h), not only a few dicts. */
 bool diag_target_walks_heap(const char *text);
 

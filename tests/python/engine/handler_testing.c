@@ -3,12 +3,13 @@
  * one by one, and whose hits go to Python objects:
  *
  *     class Handler:
- *         globals = None           # or a dict
+ *         globals = callable = None    # or a dict, or what is to be probed
  *         wants_arguments = wants_namespace = False
  *         def fire(self, hit): ...             # hit: valid until this returns
- *         intercept = None         # or def intercept(self, interception): ...
+ *         intercept = None         # or def intercept(self, interception): what the caller gets
  *
- * An exception that fire() lets out is counted as an error, and appended to handler.errors. */
+ * An exception that fire() lets out is counted as an error, and appended to handler.errors; one
+ * that intercept() lets out is the caller's. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -28,6 +29,7 @@ struct engine {
 
 struct hit {
     PyObject_HEAD const struct diag_hit *hit; /* NULL: it is over */
+    struct diag_interception *interception;   /* NULL: it is none */
 };
 /* clang-format on */
 
@@ -91,6 +93,31 @@ static PyObject *hit_count_error(PyObject *self, PyObject *unused) {
     return hit == NULL ? NULL : PyBool_FromLong(diag_hit_count_error(hit));
 }
 
+static struct diag_interception *interception_of(PyObject *self) {
+    struct diag_interception *interception = ((struct hit *)self)->interception;
+
+    if (interception == NULL)
+        PyErr_SetString(PyExc_RuntimeError, "there is no interception, or it is over");
+    return interception;
+}
+
+/* What the interception was given: (args, kwargs). */
+static PyObject *hit_given(PyObject *self, PyObject *unused) {
+    struct diag_interception *interception = interception_of(self);
+    PyObject *args, *kwargs;
+
+    (void)unused;
+    if (interception == NULL || diag_interception_arguments(interception, &args, &kwargs) < 0)
+        return NULL;
+    return Py_BuildValue("(NN)", args, kwargs);
+}
+
+static PyObject *hit_proceed(PyObject *self, PyObject *args, PyObject *kwargs) {
+    struct diag_interception *interception = interception_of(self);
+
+    return interception == NULL ? NULL : diag_interception_proceed(interception, args, kwargs);
+}
+
 static PyMethodDef hit_methods[] = {
     {"value", hit_value, METH_NOARGS, NULL},
     {"tags", hit_tags, METH_NOARGS, NULL},
@@ -98,6 +125,8 @@ static PyMethodDef hit_methods[] = {
     {"namespace", hit_namespace, METH_NOARGS, NULL},
     {"arguments", hit_arguments, METH_NOARGS, NULL},
     {"count_error", hit_count_error, METH_NOARGS, NULL},
+    {"given", hit_given, METH_NOARGS, NULL},
+    {"proceed", (PyCFunction)(void (*)(void))hit_proceed, METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -153,6 +182,33 @@ static void fire(PyObject *object, const struct diag_hit *hit) {
     Py_XDECREF((PyObject *)wrapped);
 }
 
+static PyObject *intercept(PyObject *object, struct diag_interception *interception) {
+    struct hit *wrapped = (struct hit *)hit_type->tp_alloc(hit_type, 0);
+    PyObject *result;
+
+    if (wrapped == NULL)
+        return NULL;
+    wrapped->hit = diag_interception_hit(interception);
+    wrapped->interception = interception;
+    result = PyObject_CallMethod(object, "intercept", "O", wrapped);
+    wrapped->hit = NULL;
+    wrapped->interception = NULL;
+    Py_DECREF((PyObject *)wrapped);
+    return result;
+}
+
+static PyObject *pass_on(PyObject *object, struct diag_interception *interception) {
+    PyObject *args, *kwargs, *result;
+
+    (void)object;
+    if (diag_interception_arguments(interception, &args, &kwargs) < 0)
+        return NULL;
+    result = diag_interception_proceed(interception, args, kwargs);
+    Py_DECREF(args);
+    Py_DECREF(kwargs);
+    return result;
+}
+
 /* Of a spec without a handler of the test's: takes the value, and counts. */
 static void take_value(PyObject *object, const struct diag_hit *hit) {
     PyObject *value = diag_hit_value(hit);
@@ -196,27 +252,41 @@ static struct diag_engine *engine_of(PyObject *self) {
     return engine;
 }
 
-/* put(spec, handler); handler None: C code that takes the value. */
+/* A new reference to object.`name`, or NULL: it is None. */
+static PyObject *object_of(PyObject *object, const char *name) {
+    PyObject *value = PyObject_GetAttrString(object, name);
+
+    PyErr_Clear();
+    if (value == Py_None)
+        Py_CLEAR(value);
+    return value;
+}
+
+/* put(spec, handler); handler None: C code that takes the value; True: C code that intercepts the
+ * call, and has it go on as it is. */
 static PyObject *engine_put(PyObject *self, PyObject *args) {
     struct diag_engine *engine = engine_of(self);
     struct diag_handler handler = {.fire = take_value, .object = self};
-    PyObject *spec, *object, *globals = NULL;
+    PyObject *spec, *object;
     struct diag_error error;
     enum diag_status status;
 
     if (engine == NULL || !PyArg_ParseTuple(args, "OO", &spec, &object))
         return NULL;
-    if (object != Py_None) {
+    if (object == Py_True) {
+        handler.intercept = pass_on;
+    } else if (object != Py_None) {
         handler.object = object;
         handler.fire = fire;
+        handler.intercept = flag_of(object, "intercept") ? intercept : NULL;
         handler.wants_arguments = flag_of(object, "wants_arguments");
         handler.wants_namespace = flag_of(object, "wants_namespace");
-        globals = PyObject_GetAttrString(object, "globals");
-        PyErr_Clear();
-        handler.globals = globals == Py_None ? NULL : globals;
+        handler.globals = object_of(object, "globals");
+        handler.callable = object_of(object, "callable");
     }
     status = diag_engine_put(engine, diag_engine_testing_spec(spec), &handler, &error);
-    Py_XDECREF(globals);
+    Py_XDECREF(handler.globals);
+    Py_XDECREF(handler.callable);
     if (status != DIAG_OK)
         return raise(&error);
     Py_RETURN_NONE;
