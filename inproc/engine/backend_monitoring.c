@@ -35,6 +35,7 @@
 struct entry {
     PyCodeObject *code; /* NULL: free. Owned */
     struct diag_observer *observer;
+    long events; /* that the code has been given */
 };
 
 enum event {
@@ -449,7 +450,7 @@ static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
 
 static enum diag_status attach(PyCodeObject *code, struct diag_observer *observer,
                                struct diag_observer_coverage *coverage, struct diag_error *err) {
-    struct entry entry = {code, observer};
+    struct entry entry = {code, observer, 0};
 
     if (find(code) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
@@ -468,16 +469,71 @@ static enum diag_status attach(PyCodeObject *code, struct diag_observer *observe
         forget(find(code));
         return status;
     }
+    find(code)->events = events_of(code, observer);
     memset(coverage, 0, sizeof *coverage);
     return DIAG_OK;
 }
 
+/* What sys.monitoring is called with, made beforehand: taking a step back must not fail. */
+struct step {
+    PyObject *function;               /* set_local_events */
+    PyObject *former, *none, *wanted; /* its arguments */
+};
+
+static int step_prepare(struct step *step, PyCodeObject *code, long former, long wanted) {
+    step->function = PyObject_GetAttrString(monitoring.module, "set_local_events");
+    step->former = Py_BuildValue("(iOl)", monitoring.tool, code, former);
+    step->none = Py_BuildValue("(iOl)", monitoring.tool, code, 0L);
+    step->wanted = Py_BuildValue("(iOl)", monitoring.tool, code, wanted);
+    return step->function == NULL || step->former == NULL || step->none == NULL ||
+                   step->wanted == NULL
+               ? -1
+               : 0;
+}
+
+static int step_do(const struct step *step, PyObject *args) {
+    PyObject *result = PyObject_Call(step->function, args, NULL);
+
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static void step_back(const struct step *step, struct diag_observer *observer, unsigned counted) {
+    PyObject *exception = PyErr_GetRaisedException();
+
+    if (count_global(observer, counted) < 0)
+        PyErr_Clear();
+    if (step->former != NULL && step->function != NULL && step_do(step, step->former) < 0)
+        PyErr_Clear();
+    PyErr_SetRaisedException(exception);
+}
+
+static void step_done(struct step *step) {
+    Py_XDECREF(step->function);
+    Py_XDECREF(step->former);
+    Py_XDECREF(step->none);
+    Py_XDECREF(step->wanted);
+}
+
+/* The way by none at all has lines asked for again that had been told to be unwanted. */
 static enum diag_status update(PyCodeObject *code, struct diag_observer *observer,
                                struct diag_error *err) {
-    if (count_global(observer, observer->events) < 0 || set_events(code, 0) < 0 ||
-        set_events(code, events_of(code, observer)) < 0)
-        return fail(err);
-    return DIAG_OK;
+    struct entry *entry = find(code);
+    long events = events_of(code, observer);
+    unsigned counted = observer->counted;
+    enum diag_status status = DIAG_OK;
+    struct step step;
+
+    if (step_prepare(&step, code, entry->events, events) < 0 ||
+        count_global(observer, observer->events) < 0 || step_do(&step, step.none) < 0 ||
+        step_do(&step, step.wanted) < 0) {
+        step_back(&step, observer, counted);
+        status = fail(err);
+    } else {
+        entry->events = events;
+    }
+    step_done(&step);
+    return status;
 }
 
 static void detach(PyCodeObject *code, struct diag_observer *observer) {

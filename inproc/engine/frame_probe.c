@@ -380,34 +380,56 @@ void diag_frame_probe_free(struct diag_frame_probe *probe) {
     unref(probe);
 }
 
-/* Attaches, or tells the backend of another list of actions. */
-static enum diag_status set_list(struct diag_frame_probe *probe, struct diag_action_list *list,
-                                 struct diag_error *err) {
-    struct diag_action_list *old_list = probe->list;
-    struct diag_observer wanted, *observer = &probe->observer;
+static bool asks_for_the_same(const struct diag_observer *a, const struct diag_observer *b) {
+    return a->events == b->events && a->line_count == b->line_count &&
+           (a->line_count == 0 ||
+            memcmp(a->lines, b->lines, a->line_count * sizeof *a->lines) == 0);
+}
+
+/* Attaches, or tells the backend of other wishes. Takes `wanted->lines` on success. */
+static enum diag_status tell_backend(struct diag_frame_probe *probe,
+                                     const struct diag_observer *wanted, bool is_attached,
+                                     struct diag_error *err) {
+    struct diag_observer *observer = &probe->observer;
     unsigned old_events = observer->events;
     int *old_lines = observer->lines;
     size_t old_line_count = observer->line_count;
     enum diag_status status;
 
+    observer->events = wanted->events;
+    observer->lines = wanted->lines;
+    observer->line_count = wanted->line_count;
+    status = is_attached ? probe->backend->update(probe->code, observer, err)
+                         : probe->backend->attach(probe->code, observer, &probe->coverage, err);
+    if (status == DIAG_OK) {
+        free(old_lines);
+        return DIAG_OK;
+    }
+    observer->events = old_events;
+    observer->lines = old_lines;
+    observer->line_count = old_line_count;
+    return status;
+}
+
+static enum diag_status set_list(struct diag_frame_probe *probe, struct diag_action_list *list,
+                                 struct diag_error *err) {
+    struct diag_action_list *old = probe->list;
+    struct diag_observer wanted;
+    enum diag_status status = DIAG_OK;
+
     if (!work_out_events(probe, list, &wanted))
         return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe");
-    observer->events = wanted.events;
-    observer->lines = wanted.lines;
-    observer->line_count = wanted.line_count;
     probe->list = list;
-    status = old_list == NULL ? probe->backend->attach(probe->code, observer, &probe->coverage, err)
-                              : probe->backend->update(probe->code, observer, err);
+    if (old != NULL && asks_for_the_same(&wanted, &probe->observer)) /* an update is dear */
+        free(wanted.lines);
+    else
+        status = tell_backend(probe, &wanted, old != NULL, err);
     if (status != DIAG_OK) {
-        probe->list = old_list;
-        observer->events = old_events;
-        observer->lines = old_lines;
-        observer->line_count = old_line_count;
-        old_lines = wanted.lines;
-    }
-    free(old_lines);
-    if (status == DIAG_OK && !is_activation_needed(probe, list)) /* nothing would take them */
+        probe->list = old;
+        free(wanted.lines);
+    } else if (!is_activation_needed(probe, list)) { /* nothing would take them */
         diag_activation_table_done(&probe->activations);
+    }
     return status;
 }
 
