@@ -222,6 +222,8 @@ enum diag_status diag_expression_new(const char *text, const char *field,
     Py_DECREF(syntax);
     if (result < 0)
         return diag_expression_source_fail(field, err);
+    if (expression->names.error[0] != '\0')
+        return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: %s", field, expression->names.error);
     *out = DIAG_TAKE_PTR(expression);
     return DIAG_OK;
 }

@@ -124,31 +124,43 @@ static void append_warning(struct diag_expression_names *names, PyObject *name) 
         snprintf(names->warning + at, sizeof names->warning - at, " or '%s'", text);
 }
 
-/* Names the ones that none of the globals nor the builtins have. */
-static int warn(struct diag_expression_names *names, const struct diag_scope *scope,
-                PyObject *unforeseen, PyObject *stored) {
-    PyObject *builtins = diag_expression_names_builtins(scope->globals);
-
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(unforeseen); i++) {
-        PyObject *name = PyList_GET_ITEM(unforeseen, i);
-        int is_stored = PySet_Contains(stored, name);
-
-        if (is_stored < 0)
-            return -1;
-        if (!is_stored && !may_have(scope->handler_globals, name) &&
-            !may_have(scope->globals, name) && !may_have(builtins, name))
-            append_warning(names, name);
-    }
-    if (names->warning[0] != '\0')
-        strcat(names->warning, " yet");
-    return 0;
-}
-
 /* True if a call may bring names that are not known beforehand. */
 static bool takes_any_keyword(const struct diag_scope *scope) {
     if (is_inside_point(scope))
         return false;
     return scope->code == NULL || (scope->code->co_flags & CO_VARKEYWORDS);
+}
+
+static const char *const point_names[] = {
+    [DIAG_POINT_CALL] = "call",
+    [DIAG_POINT_RETURN] = "return",
+    [DIAG_POINT_END] = "end",
+    [DIAG_POINT_LINE] = "a line",
+};
+
+/* Names the ones that none of the globals nor the builtins have. */
+static int warn(struct diag_expression_names *names, const struct diag_runtime *runtime,
+                const struct diag_scope *scope, PyObject *unforeseen, PyObject *stored) {
+    PyObject *builtins = diag_expression_names_builtins(scope->globals);
+
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(unforeseen); i++) {
+        PyObject *name = PyList_GET_ITEM(unforeseen, i);
+        int is_stored = PySet_Contains(stored, name);
+        const char *points = diag_runtime_points_of(runtime, name);
+
+        if (is_stored < 0)
+            return -1;
+        if (is_stored || may_have(scope->handler_globals, name) || may_have(scope->globals, name) ||
+            may_have(builtins, name))
+            continue;
+        append_warning(names, name);
+        if (points != NULL && !takes_any_keyword(scope))
+            snprintf(names->error, sizeof names->error, "'%s' is known at %s only, not at %s",
+                     PyUnicode_AsUTF8(name), points, point_names[scope->point]);
+    }
+    if (names->warning[0] != '\0')
+        strcat(names->warning, " yet");
+    return 0;
 }
 
 int diag_expression_names_find(PyObject *code, const struct diag_runtime *runtime,
@@ -167,7 +179,7 @@ int diag_expression_names_find(PyObject *code, const struct diag_runtime *runtim
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(sorted); i++)
         if (classify(out, runtime, scope, PyList_GET_ITEM(sorted, i), unforeseen) < 0)
             goto done;
-    if (warn(out, scope, unforeseen, stored) < 0)
+    if (warn(out, runtime, scope, unforeseen, stored) < 0)
         goto done;
     if (takes_any_keyword(scope) && PyList_GET_SIZE(unforeseen) > 0) {
         out->unforeseen = PyList_AsTuple(unforeseen);

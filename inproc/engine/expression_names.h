@@ -32,6 +32,7 @@ struct diag_expression_names {
     bool needs_namespace; /* too many of them, or one that sees them all: locals(), eval() */
     PyObject *unforeseen; /* tuple of other names that a call may bring by **kwargs, or NULL */
     char warning[DIAG_EXPRESSION_WARNING_MAX]; /* the names that nothing has yet, or "" */
+    char error[DIAG_EXPRESSION_WARNING_MAX];   /* a name that this point will never have, or "" */
 };
 
 /* `code` is that of the expression. -1 with an exception: *out is to be released all the same. */

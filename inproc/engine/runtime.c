@@ -86,6 +86,14 @@ int diag_runtime_context_name(const struct diag_runtime *runtime, enum diag_poin
     return -1;
 }
 
+const char *diag_runtime_points_of(const struct diag_runtime *runtime, PyObject *name) {
+    int index = diag_runtime_context_name(runtime, DIAG_POINT_RETURN, name);
+
+    if (index < name_count(DIAG_POINT_CALL))
+        return NULL;
+    return index < name_count(DIAG_POINT_END) ? "return and end" : "return";
+}
+
 static PyObject *seconds(uint64_t nanoseconds) {
     return PyFloat_FromDouble((double)nanoseconds / (double)DIAG_NS_PER_S);
 }

@@ -43,6 +43,10 @@ void diag_runtime_unref(struct diag_runtime *runtime); /* NULL is fine */
 int diag_runtime_context_name(const struct diag_runtime *runtime, enum diag_point point,
                               PyObject *name);
 
+/* The points at which there is a context name, for messages: "return and end"; NULL: it is none, or
+ * is there at all of them. Static. */
+const char *diag_runtime_points_of(const struct diag_runtime *runtime, PyObject *name);
+
 /* CALL and RETURN: true if an argument of that name hides it; else it hides the argument. (At END
  * and LINE, everything else hides context names.) */
 static inline bool diag_runtime_is_hidden(enum diag_context_name name) {

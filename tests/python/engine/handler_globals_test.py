@@ -170,6 +170,11 @@ class HandlerGlobalsTest(HandlerTest):
         work(1)
         self.assertEqual(handler.values, [(1, 10, 2)])
 
+    def test_context_name_that_the_point_never_has(self):
+        with self.assertRaisesRegex(RuntimeError, "INVALID: instrument.value: 'elapsed' is known"):
+            self.put("work", Handler(globals={}), event="call", value="elapsed")
+        self.assertEqual(self.evaluate("elapsed", {"elapsed": "handler's"}), "handler's")
+
     def test_namespace(self):
         for event in EVENTS:
             with self.subTest(event=event):

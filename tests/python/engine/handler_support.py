@@ -78,6 +78,7 @@ class HandlerTest(unittest.TestCase):
     def put(self, target, handler, spec_id="spec", **spec):
         if self.MODULE is not None and not target.startswith(("builtins.", "time.")):
             target = f"{self.MODULE}.{target}"
+        spec.setdefault("value", "result" if spec.get("event", "return") == "return" else "1")
         self.engine.put({"id": spec_id, "target": target, **spec}, handler)
         return handler
 
