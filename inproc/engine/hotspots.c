@@ -166,30 +166,24 @@ static PyObject *hotspot(struct view *view, ptrdiff_t index, uint64_t time_ns) {
     return hotspot;
 }
 
-static PyObject *slowest(PyObject *self, void *closure) {
+/* The line with the most of the figure in struct line_time that `closure` is the offset of. */
+static PyObject *longest(PyObject *self, void *closure) {
     struct view *view = (struct view *)self;
     const struct diag_hotspots *hotspots = view->hotspots;
     ptrdiff_t found = -1;
+    uint64_t found_ns = 0;
 
-    (void)closure;
-    for (size_t i = 0; i < hotspots->capacity; i++)
-        if (hotspots->lines[i].count > 0 &&
-            (found < 0 || hotspots->lines[i].max_ns > hotspots->lines[found].max_ns))
-            found = (ptrdiff_t)i;
-    return hotspot(view, found, found < 0 ? 0 : hotspots->lines[found].max_ns);
-}
+    for (size_t i = 0; i < hotspots->capacity; i++) {
+        const struct line_time *line = &hotspots->lines[i];
+        uint64_t time_ns;
 
-static PyObject *worst(PyObject *self, void *closure) {
-    struct view *view = (struct view *)self;
-    const struct diag_hotspots *hotspots = view->hotspots;
-    ptrdiff_t found = -1;
-
-    (void)closure;
-    for (size_t i = 0; i < hotspots->capacity; i++)
-        if (hotspots->lines[i].count > 0 &&
-            (found < 0 || hotspots->lines[i].sum_ns > hotspots->lines[found].sum_ns))
-            found = (ptrdiff_t)i;
-    return hotspot(view, found, found < 0 ? 0 : hotspots->lines[found].sum_ns);
+        memcpy(&time_ns, (const char *)line + (uintptr_t)closure, sizeof time_ns);
+        if (line->count == 0 || (found >= 0 && time_ns <= found_ns))
+            continue;
+        found = (ptrdiff_t)i;
+        found_ns = time_ns;
+    }
+    return hotspot(view, found, found_ns);
 }
 
 static int put_line(PyObject *calls, int line, const struct line_time *time) {
@@ -259,8 +253,8 @@ static PyMemberDef members[] = {
 
 static PyGetSetDef getset[] = {
     {"calls", calls, NULL, NULL, NULL},
-    {"slowest", slowest, NULL, NULL, NULL},
-    {"worst", worst, NULL, NULL, NULL},
+    {"slowest", longest, NULL, NULL, (void *)offsetof(struct line_time, max_ns)},
+    {"worst", longest, NULL, NULL, (void *)offsetof(struct line_time, sum_ns)},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -74,8 +74,25 @@ static bool is_from_handler(PyTracebackObject *traceback) {
     return false;
 }
 
-/* True if a `raise` statement raised it. Python's own handler of SIGINT is written in C. */
-static bool is_from_raise(PyTracebackObject *traceback) {
+/* True if the code at `offset` raises by itself: by a `raise` statement, or as a generator that an
+ * exception is thrown into, begun or not. One that has begun stands at its RESUME on 3.13, where
+ * signals are seen to as well: that is taken for the more likely of the two. */
+static bool is_raising(const char *code, Py_ssize_t offset) {
+    switch ((unsigned char)code[offset]) {
+    case RAISE_VARARGS:
+    case RERAISE:
+    case YIELD_VALUE:
+    case RETURN_GENERATOR:
+        return true;
+    case POP_TOP: /* 3.13 */
+        return offset >= 2 && (unsigned char)code[offset - 2] == RETURN_GENERATOR;
+    default:
+        return false;
+    }
+}
+
+/* True if Python code raised it. Python's own handler of SIGINT is written in C. */
+static bool is_from_code(PyTracebackObject *traceback) {
     PyCodeObject *code;
     PyObject *bytes;
     bool is_raise = false;
@@ -86,11 +103,8 @@ static bool is_from_raise(PyTracebackObject *traceback) {
         return false;
     code = PyFrame_GetCode(traceback->tb_frame);
     bytes = PyCode_GetCode(code);
-    if (bytes != NULL && traceback->tb_lasti < PyBytes_GET_SIZE(bytes)) {
-        unsigned char opcode = (unsigned char)PyBytes_AS_STRING(bytes)[traceback->tb_lasti];
-
-        is_raise = opcode == RAISE_VARARGS || opcode == RERAISE;
-    }
+    if (bytes != NULL && traceback->tb_lasti < PyBytes_GET_SIZE(bytes))
+        is_raise = is_raising(PyBytes_AS_STRING(bytes), traceback->tb_lasti);
     Py_XDECREF(bytes);
     Py_DECREF(code);
     return is_raise;
@@ -102,7 +116,7 @@ bool diag_interrupt_take(bool may_be_ctrl_c) {
     bool is_interrupt;
 
     PyErr_Fetch(&type, &value, &traceback);
-    is_interrupt = (is_ctrl_c && !is_from_raise((PyTracebackObject *)traceback)) ||
+    is_interrupt = (is_ctrl_c && !is_from_code((PyTracebackObject *)traceback)) ||
                    is_from_handler((PyTracebackObject *)traceback);
     if (!is_interrupt) {
         PyErr_Restore(type, value, traceback);

@@ -13,7 +13,7 @@
 
 /* If the exception that is set comes out of a signal handler, takes it and returns true.
  * Otherwise it stays set. Ctrl-C leaves no trace of a handler: only with `may_be_ctrl_c` is a
- * KeyboardInterrupt that no `raise` raised taken for it. */
+ * KeyboardInterrupt that no Python code raised taken for it. */
 bool diag_interrupt_take(bool may_be_ctrl_c);
 
 /* Has the main thread raise what was taken, at the next instruction that it runs. */

@@ -247,16 +247,24 @@ class SignalTest(EngineTest):
                 self.assertEqual((self.state(), self.status()["dropped"]), ("ARMED", 1))
 
     def test_an_instrument_that_plays_ctrl_c_is_found_out(self):
-        self.arm("samples.plain", "(_ for _ in ()).throw(KeyboardInterrupt)")
-        raised = 0
-        for _ in range(20):
-            try:
-                samples.plain(1)
-                spin()
-            except KeyboardInterrupt:
-                raised += 1
-        self.assertLessEqual(raised, 1)
-        self.assertEqual(self.state(), "FAILED")
+        cases = [
+            ("(_ for _ in ()).throw(KeyboardInterrupt)", 0),
+            # where a generator stands on 3.13, Ctrl-C might have struck; but not again
+            ("(lambda g: (next(g), g.throw(KeyboardInterrupt)))(_ for _ in (1, 2))",
+             1 if sys.version_info >= (3, 13) else 0),
+        ]
+        for value, times in cases:
+            with self.subTest(value=value):
+                self.arm("samples.plain", value)
+                raised = 0
+                for _ in range(20):
+                    try:
+                        samples.plain(1)
+                        spin()
+                    except KeyboardInterrupt:
+                        raised += 1
+                self.assertEqual(raised, times)
+                self.assertEqual(self.state(), "FAILED")
 
     def test_signal_while_the_target_raises(self):
         signal.signal(signal.SIGINT, signal.default_int_handler)
