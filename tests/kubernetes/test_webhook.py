@@ -14,6 +14,8 @@ import time
 import pytest
 import yaml
 
+import manifests
+import restricted
 from webhook_testing import (TEMPLATES, WEBHOOK, EventServer, Program, Webhook, eventually, review,
                              wait_for_log)
 
@@ -192,6 +194,25 @@ def test_injected(webhook, before, chosen, more):
     check_pod(before, after, chosen, **more)
     again, warnings = webhook.inject(after)
     assert again is after and warnings == [], "a patch of a patched pod"
+
+
+def test_injected_pods_hold_the_schema(webhook):
+    """The API's, and those of valid pods without unknown fields."""
+    pods = [before for _, before, _, _ in INJECTED]
+    are_valid = [errors == [] for errors in manifests.schema_errors(pods)]
+    assert are_valid.count(True) > len(pods) / 2
+    injected = [webhook.inject(before)[0] for before in pods]
+    for (name, *_), errors, is_valid in zip(INJECTED, manifests.schema_errors(injected), are_valid):
+        assert errors == [] or not is_valid, name
+
+
+def test_a_restricted_pod_stays_restricted(webhook):
+    made = pod(securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+               containers=[container("web", securityContext={
+                   "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}})])
+    assert restricted.violations(made) == []
+    after, _ = webhook.inject(made)
+    assert after is not made and restricted.violations(after) == []
 
 
 def test_only_what_is_missing_is_added(webhook):
@@ -683,6 +704,16 @@ def test_events(events):
         assert event["regarding"]["kind"] == "Pod" and event["regarding"]["name"] == "shop"
         assert '"y"' in event["note"]
         assert events.requests.empty()
+
+
+def test_events_hold_the_schema(events):
+    with Webhook(*events.flags(), env=events.env()) as webhook:
+        posted = []
+        for made in (pod({"diagnose.dev/containers": "x"}), owned({"diagnose.dev/containers": "x"}),
+                     pod({"diagnose.dev/containers": "x"}, name=None)):
+            webhook.inject(made)
+            posted.append(events.requests.get(timeout=10)[2])
+    assert manifests.schema_errors(posted) == [[], [], []]
 
 
 def test_events_are_tried_again(events):

@@ -3,29 +3,14 @@
 component, and once with the annotation by way of the webhook."""
 import copy
 import os
-import subprocess
 
 import pytest
 import yaml
 
-from webhook_testing import ROOT, Webhook
+import manifests
+from webhook_testing import Webhook
 
-KUBECTL = os.path.join(ROOT, "tests", "kubernetes", "kubectl")
-COMPONENTS = os.path.join(ROOT, "deploy", "kubernetes", "components")
-UNAVAILABLE = 69
 HASH = "6c5f8b7d9"
-
-
-def kustomize(folder):
-    result = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True)
-    if result.returncode == UNAVAILABLE:
-        pytest.skip(result.stderr.strip())
-    assert result.returncode == 0, result.stderr
-    return list(yaml.safe_load_all(result.stdout))
-
-
-def deployment_of(objects):
-    return next(o for o in objects if o["kind"] == "Deployment")
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +21,9 @@ def webhook():
 
 def by_component(folder, deployment, component):
     """The pod template that the component makes of the Deployment's."""
-    (folder / "app.yaml").write_text(yaml.safe_dump(deployment))
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": ["app.yaml"],
-        "components": [os.path.relpath(os.path.join(COMPONENTS, component), folder.resolve())],
-    }))
-    return deployment_of(kustomize(str(folder)))["spec"]["template"]
+    manifests.write_overlay(str(folder), components=[component],
+                            files={"app.yaml": yaml.safe_dump(deployment)})
+    return manifests.find(manifests.render(str(folder)), "Deployment")["spec"]["template"]
 
 
 def by_webhook(webhook, deployment):
@@ -51,7 +31,7 @@ def by_webhook(webhook, deployment):
     template = copy.deepcopy(deployment["spec"]["template"])
     metadata = template["metadata"]
     metadata.setdefault("labels", {})["pod-template-hash"] = HASH
-    metadata["annotations"] = dict(metadata.get("annotations", {}), **{"diagnose.dev/inject": "true"})
+    metadata.setdefault("annotations", {})["diagnose.dev/inject"] = "true"
     name = "%s-%s" % (deployment["metadata"]["name"], HASH)
     metadata["generateName"] = name + "-"
     metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name,
@@ -71,8 +51,8 @@ def by_name(items, key="name"):
 
 
 def comparable(template):
-    """The pod without the order of what has none for Kubernetes: volumes, mounts, and variables of which
-    none refers to another. The order of init containers, and of containers, counts."""
+    """The pod without the order of what has none for Kubernetes: volumes, mounts, and variables of
+    which none refers to another. The order of init containers, and of containers, counts."""
     template = copy.deepcopy(template)
     spec = template["spec"]
     spec["volumes"] = by_name(spec["volumes"])
@@ -85,9 +65,8 @@ def comparable(template):
 
 
 def shop():
-    path = os.path.join(ROOT, "deploy", "kubernetes", "examples", "shop", "app", "shop.yaml")
-    with open(path) as file:
-        return deployment_of(yaml.safe_load_all(file))
+    with open(os.path.join(manifests.KUBERNETES, "examples", "shop", "app", "shop.yaml")) as file:
+        return manifests.find(list(yaml.safe_load_all(file)), "Deployment")
 
 
 def changed(change):
@@ -152,37 +131,29 @@ def test_same_pod(webhook, tmp_path, deployment, component):
 
 
 def test_the_classic_sidecar_is_enough(webhook):
-    folder = os.path.join(ROOT, "deploy", "kubernetes", "examples", "shop-classic")
-    pod = deployment_of(kustomize(folder))["spec"]["template"]
+    folder = os.path.join(manifests.KUBERNETES, "examples", "shop-classic")
+    pod = manifests.find(manifests.render(folder), "Deployment")["spec"]["template"]
     assert "diagnose-sidecar" in [c["name"] for c in pod["spec"]["containers"]]
-    pod["metadata"].setdefault("annotations", {})["diagnose.dev/inject"] = "true"
-    again, warnings = webhook.inject(pod)
-    assert again is pod and warnings == []
+    made = copy.deepcopy(pod)
+    made["metadata"].setdefault("annotations", {})["diagnose.dev/inject"] = "true"
+    again, warnings = webhook.inject(made)
+    assert again is made and warnings == []
 
 
-def test_the_webhooks_config_map_has_the_components_files():
-    folder = os.path.join(COMPONENTS, "inject", "common", "template")
-    (config_map,) = [o for o in kustomize(folder) if o["kind"] == "ConfigMap"]
-    for name, text in config_map["data"].items():
-        with open(os.path.join(folder, name)) as file:
-            assert file.read() == text
-    assert set(config_map["data"]) == {"pod.yaml", "container.yaml"}
+def webhook_deployment():
+    folder = os.path.join(manifests.KUBERNETES, "examples", "cluster")
+    return manifests.find(manifests.render(folder), "Deployment", "diagnose-webhook")
 
 
-def test_images_of_the_overlay_reach_the_injected_containers(tmp_path):
+def test_images_of_the_overlay_reach_the_injected_containers():
     """By Kustomize's `images:`, the webhook's annotations, its variables and --image."""
-    objects = kustomize(os.path.join(ROOT, "deploy", "kubernetes", "examples", "cluster"))
-    template = next(o for o in objects if o["kind"] == "Deployment"
-                    and o["metadata"]["name"] == "diagnose-webhook")["spec"]["template"]
+    template = webhook_deployment()["spec"]["template"]
     (container,) = template["spec"]["containers"]
-    values = {}
-    for variable in container.get("env", []):
-        field = variable["valueFrom"]["fieldRef"]["fieldPath"]
-        assert field.startswith("metadata.annotations['") and field.endswith("']")
-        values[variable["name"]] = template["metadata"]["annotations"][field.split("'")[1]]
     flags = [flag for flag in container["args"] if flag.startswith("--image")]
-    for name, value in values.items():
-        flags = [flag.replace("$(%s)" % name, value) for flag in flags]
+    for variable in container["env"]:
+        key = variable["valueFrom"]["fieldRef"]["fieldPath"].split("'")[1]
+        value = template["metadata"]["annotations"][key]
+        flags = [flag.replace("$(%s)" % variable["name"], value) for flag in flags]
     with Webhook(*flags) as webhook:
         pod = by_webhook(webhook, shop())
     images = [c["image"] for c in pod["spec"]["initContainers"]]
@@ -190,13 +161,13 @@ def test_images_of_the_overlay_reach_the_injected_containers(tmp_path):
     assert all(image.startswith("registry.example.com/diagnose/") for image in images)
 
 
-def test_flags_of_the_manifest(tmp_path):
+def test_flags_of_the_manifest():
     """The webhook starts by the very flags of its Deployment, but for its files and address."""
-    objects = kustomize(os.path.join(ROOT, "deploy", "kubernetes", "examples", "cluster"))
-    (container,) = next(o for o in objects if o["kind"] == "Deployment" and o["metadata"]["name"]
-                        == "diagnose-webhook")["spec"]["template"]["spec"]["containers"]
+    (container,) = webhook_deployment()["spec"]["template"]["spec"]["containers"]
     replaced = ("--listen=", "--tls-cert=", "--tls-key=", "--template=", "--image=")
     assert all(any(flag.startswith(name) for flag in container["args"]) for name in replaced)
     rest = [flag for flag in container["args"] if not flag.startswith(replaced)]
     with Webhook(*rest) as webhook:
-        assert webhook.request("GET", "/readyz")[0] == 200
+        for probe in ("readinessProbe", "livenessProbe"):
+            get = container[probe]["httpGet"]
+            assert get["scheme"] == "HTTPS" and webhook.request("GET", get["path"])[0] == 200

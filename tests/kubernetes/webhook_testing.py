@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""diagnose-webhook as a process, an HTTPS client for it, and an API server that only takes Events."""
+"""diagnose-webhook as a process, an HTTPS client for it, and an API server that takes Events."""
 import base64
 import contextlib
 import http.client
