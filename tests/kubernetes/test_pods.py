@@ -3,33 +3,22 @@
 comes by an init container, the sidecar beside it serves the workers, and all of them may be killed."""
 import os
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from testing import cluster as cluster_module  # noqa: E402
-from testing import node as node_module  # noqa: E402
-from testing import pods  # noqa: E402
-from testing.fleet import eventually  # noqa: E402
+from testing import cluster as cluster_module
+from testing import node as node_module
+from testing import pods
+from testing.fleet import eventually
 
 WORKERS = 2
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory):
+def cluster(request):
     try:
         node_module.check()
-    except node_module.Unavailable as reason:
-        pytest.skip("pods cannot be played: %s" % reason)
-    return cluster_module.build_images(str(tmp_path_factory.mktemp("images")))
-
-
-@pytest.fixture(scope="module")
-def cluster(images):
-    try:
-        with cluster_module.Cluster(images) as cluster:
+        with cluster_module.Cluster(request.getfixturevalue("images")) as cluster:
             yield cluster
     except node_module.Unavailable as reason:
         pytest.skip("pods cannot be played: %s" % reason)
@@ -83,6 +72,14 @@ def test_events_of_all_workers(cluster, shop):
     assert shop.exit_code("diagnose-inject") == 0
     assert "diagnose:" not in shop.logs("web")
     assert_events_of_all_workers(cluster, shop)
+
+
+@pytest.mark.parametrize("name", ["controller", "sidecar", "webhook", "inject"])
+def test_every_program_finds_its_libraries(cluster, name):
+    image = "localhost/diagnose/%s:%s" % (name, cluster.version)
+    result = cluster.node.podman("run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL",
+                                 image, "--version")
+    assert result.stdout == "diagnose-%s %s\n" % (name, cluster.version)
 
 
 def status_of(pid):

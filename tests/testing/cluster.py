@@ -61,6 +61,8 @@ class Cluster:
         self._stack = contextlib.ExitStack()
         self.shop_documents = render("examples/shop-classic")
         self._controller_documents = render("base")
+        [manifest] = pods.pods_of(self._controller_documents)
+        self.version = pods.container_of(manifest, "controller")["image"].rpartition(":")[2]
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:

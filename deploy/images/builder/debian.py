@@ -42,9 +42,8 @@ class Package:
         return {merged("/" + path): checksum for checksum, path in lines}
 
     def paths(self):
-        """All paths but folders, as delivered and with usr merged."""
-        return [merged(path) for path in self._info("list")
-                if not os.path.isdir(path) or os.path.islink(path)]
+        """All paths, as delivered and with usr merged; folders, too."""
+        return [merged(path) for path in self._info("list")]
 
     @property
     def copyright_path(self):

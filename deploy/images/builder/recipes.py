@@ -13,21 +13,24 @@ from .tree import Tree
 DESCRIPTIONS = {
     "controller": "Diagnose's controller: keeps the specs of a fleet and fans its events out",
     "sidecar": "Diagnose's sidecar: serves the Python processes of a pod",
+    "webhook": "Diagnose's admission webhook: instruments the pods that ask for it",
     "inject": "Diagnose's Python package, and the program that copies it into a volume",
     "demo": "a small web shop that knows nothing of Diagnose, for its tests",
 }
 PROGRAMS = {
     "controller": "//controller:diagnose-controller",
     "sidecar": "//sidecar:diagnose-sidecar",
+    "webhook": "//deploy/webhook:diagnose-webhook",
     "inject": "//deploy/images/inject:diagnose-inject",
 }
 # The folders that its user may write, which are where volumes are mounted.
-_USERS = {"controller": 65532, "sidecar": 65533, "inject": 65533, "demo": 1000}
+_USERS = {"controller": 65532, "sidecar": 65533, "webhook": 65534, "inject": 65533, "demo": 1000}
 _FOLDERS = {
     "controller": ["/var/lib/diagnose"],
     "sidecar": ["/run/diagnose"],
     "inject": ["/opt/diagnose"],
 }
+_DOCUMENTATION = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/lintian/")
 _DEMO_COMMAND = ["/usr/bin/gunicorn", "--workers", "2", "--bind", "0.0.0.0:8000",
                  "--worker-tmp-dir", "/dev/shm", "shop.app:create_app()"]
 
@@ -139,7 +142,8 @@ def _make_demo(built, version, timestamp):
     for package in debian.with_dependencies("gunicorn", "python3-flask"):
         image.packages.add(package)
         for path in package.paths():
-            if path.startswith(("/usr/share/doc/", "/usr/share/man/", "/usr/share/lintian/")):
+            is_folder = os.path.isdir(path) and not os.path.islink(path)
+            if is_folder or path.startswith(_DOCUMENTATION):
                 continue
             debian.check(package, path)
             image.system.add_copy(path, path)
