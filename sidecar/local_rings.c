@@ -2,13 +2,16 @@
 /* How it works: rings are read in passes. The first event wakes us through the ring's eventfd; a
  * pass collects what all rings have, and while a request is being filled further passes follow
  * until it is full or 1 ms old. Only then do the readers sleep again, so that busy writers make a
- * system call each millisecond and not with each event. */
+ * system call each millisecond and not with each event. While nobody wants events, rings are
+ * emptied now and then, and writers wake nobody; until all of them have been empty for a while. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "sidecar/local_state.h"
 
 #define WINDOW_NS (1 * DIAG_NS_PER_MS)
 #define BACKSTOP_NS (25 * DIAG_NS_PER_MS)
+#define IDLE_BACKSTOP_NS (250 * DIAG_NS_PER_MS)
+#define IDLE_PASSES 8 /* in a row that have found nothing */
 #define AGGREGATES_INTERVAL_NS DIAG_NS_PER_S
 
 #define COLLECT_BUDGET (16 << 10) /* bytes of one ring, before the others get theirs */
@@ -147,26 +150,41 @@ static bool put_readers_to_sleep(struct diag_local *local) {
     return has_more;
 }
 
+/* True if the last passes have found nothing in any ring. */
+static bool is_idle(struct diag_local *local) {
+    uint64_t read_total = 0;
+
+    for (struct diag_process *process = local->processes; process != NULL; process = process->next)
+        read_total += process->source.reader.head;
+    if (read_total != local->read_total)
+        local->idle_pass_count = 0;
+    else if (local->idle_pass_count < IDLE_PASSES)
+        local->idle_pass_count++;
+    local->read_total = read_total;
+    return local->idle_pass_count == IDLE_PASSES;
+}
+
 void diag_local_run_pass(struct diag_local *local, uint64_t now) {
     bool was_empty = diag_drain_is_empty(&local->drain);
-    bool has_more = false;
+    bool has_more = false, are_idle;
 
     local->next_pass_ns = DIAG_LOCAL_NEVER;
     if (local->mail.is_reporting)
         has_more = diag_local_read_rings(local);
+    are_idle = is_idle(local);
     if (was_empty && !diag_drain_is_empty(&local->drain))
         local->window_ends_ns = now + WINDOW_NS;
     if (!diag_drain_is_empty(&local->drain) && now >= local->window_ends_ns)
         diag_local_flush(local);
     if (!local->mail.is_reporting || (local->mail.are_events_wanted && local->mail.credits == 0))
         return;
-    /* While nobody wants events, rings are emptied now and then, and writers wake nobody. */
-    if (!has_more && local->mail.are_events_wanted && diag_drain_is_empty(&local->drain))
+    if (!has_more && (local->mail.are_events_wanted || are_idle) &&
+        diag_drain_is_empty(&local->drain))
         has_more = put_readers_to_sleep(local);
     if (has_more)
         local->next_pass_ns = now;
     else if (!diag_drain_is_empty(&local->drain))
         local->next_pass_ns = local->window_ends_ns;
     else if (local->counts[DIAG_PROCESS_LIVE] + local->counts[DIAG_PROCESS_LEAVING] > 0)
-        local->next_pass_ns = now + BACKSTOP_NS;
+        local->next_pass_ns = now + (are_idle ? IDLE_BACKSTOP_NS : BACKSTOP_NS);
 }

@@ -24,6 +24,8 @@ struct diag_local {
     struct diag_mail mail; /* what was wanted last; its snapshot_fd and credits are ours */
     uint64_t window_ends_ns;
     uint64_t next_pass_ns;
+    uint64_t read_total; /* how far all rings have been read */
+    unsigned idle_pass_count;
     uint64_t accept_again_ns;
     uint8_t buffer[DIAG_LOCAL_SOCKET_BUFFER_SIZE];
 };
