@@ -7,7 +7,8 @@
  * A number from 0.000001 to 1e15 is m / 2^s, with integers, and m * 10^k fits into 128 bits for as
  * many decimals as 17 digits take: rounding it to k decimals is exact, and so is the question
  * whether the decimal is nearer to the number than to its neighbours, which are 10^k away on that
- * scale. All other numbers are left to snprintf and strtod. Below the normal ones there are fewer
+ * scale. (The neighbour below a power of two is half as far; of the 69 in the range, the test tries
+ * each.) All other numbers are left to snprintf and strtod. Below the normal ones there are fewer
  * digits in a double, and every length is tried. */
 #include "lib/statsd/statsd_number.h"
 
@@ -96,12 +97,11 @@ static bool write_exact(double magnitude, char *out, size_t *size) {
         power *= 10;
     for (int length = EXACT_DIGITS;; length++, decimals++, power *= 10) {
         wide scaled = power * mantissa, back, difference;
-        bool has_near_neighbour = mantissa == UINT64_C(1) << (MANTISSA_BITS - 1);
 
         digits = (uint64_t)((scaled + ((wide)1 << (shift - 1))) >> shift);
         back = (wide)digits << shift;
         difference = back > scaled ? back - scaled : scaled - back;
-        if (length == MAX_DIGITS || difference * (has_near_neighbour ? 4 : 2) < power)
+        if (length == MAX_DIGITS || difference * 2 < power)
             break;
     }
     *size = write_decimal(digits, decimals, out);

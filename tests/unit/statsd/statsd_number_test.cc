@@ -135,6 +135,13 @@ TEST(StatsdNumber, RealsAreExactAndNothingShorterIs) {
     }
 }
 
+TEST(StatsdNumber, PowersOfTwoAreExact) {
+    for (int exponent = -1074; exponent < 1024; exponent++) {
+        double number = ldexp(1, exponent);
+        ASSERT_EQ(strtod(real(number).c_str(), nullptr), number) << exponent;
+    }
+}
+
 TEST(StatsdNumber, RatesHaveNoExponent) {
     EXPECT_EQ(rate(1), "1");
     EXPECT_EQ(rate(0.5), "0.5");
