@@ -4,11 +4,16 @@
  * The engine knows nothing of sidecars: events go to a sink. Nothing that an instrument does
  * reaches the target: it returns what it would have returned and raises what it would have raised.
  *
- * Threading: every function needs the GIL. The sink's functions are called with the GIL held,
- *            `emit` from whichever thread hit a probe.
- * Fork:      the child inherits armed probes; it calls diag_engine_after_fork before anything else.
- * Ownership: an interpreter has one set of probes, and may have several engines on it: that of the
- *            fleet's specs and that of the program's own. */
+ * Threading: every function needs the GIL. One thread at a time alters probes: the others wait with
+ *            the GIL released (not with a lock that a finaliser may want). The sink's functions are
+ *            called with the GIL held, `emit` from whichever thread hit a probe.
+ *            A finaliser of the program may run in the middle of these functions, and call them
+ *            again on the same thread: diag_engine_apply and diag_engine_put then fail with
+ *            DIAG_ERR_UNAVAILABLE, diag_engine_statuses does nothing; what the others are asked for
+ *            is done as soon as that work ends.
+ * Fork:      the child inherits armed probes; it calls diag_engine_after_fork for each engine
+ * before anything else, in any order. Ownership: an interpreter has one set of probes, and may have
+ * several engines on it: that of the fleet's specs and that of the program's own. */
 #ifndef DIAG_INPROC_ENGINE_ENGINE_H
 #define DIAG_INPROC_ENGINE_ENGINE_H
 
@@ -30,6 +35,7 @@ struct diag_engine_aggregate {
     struct diag_bytes overflow; /* in place of the tags, where they do not fit */
 };
 
+/* If all specs have handlers, only `status_changed` is called. */
 struct diag_engine_sink {
     void *context;
     /* NULL, or takes the hits of `log` instruments in place of `emit`, as Python objects (borrowed;
@@ -39,8 +45,8 @@ struct diag_engine_sink {
      * Anything but DIAG_OK counts as dropped for the probe. `is_kept`: must not be dropped for want
      * of room as long as there is any (an error is told once, a hit again and again). */
     enum diag_status (*emit)(void *context, struct diag_bytes event, bool is_kept);
-    /* A status has changed outside of diag_engine_apply and diag_engine_tick: an instrument
-     * raised, a module was imported. Must not block. */
+    /* NULL, or told that a status has changed outside of diag_engine_apply, diag_engine_put and
+     * diag_engine_tick: an instrument raised, a module was imported. Must not block. */
     void (*status_changed)(void *context);
 
     /* Finds or makes a total. Anything but DIAG_OK counts as dropped for the probe. `is_overflow`:
@@ -58,7 +64,7 @@ struct diag_engine_sink {
 DIAG_MUST_CHECK enum diag_status diag_engine_new(const struct diag_engine_sink *sink,
                                                  struct diag_engine **out, struct diag_error *err);
 
-/* Disarms everything. NULL is fine. */
+/* Disarms everything; the sink is not called any more. NULL is fine. */
 void diag_engine_free(struct diag_engine *engine);
 
 /* Makes `specs` the set that is armed: new and edited ones (a new revision) are armed, those that
@@ -69,19 +75,20 @@ DIAG_MUST_CHECK enum diag_status diag_engine_apply(struct diag_engine *engine,
                                                    struct diag_error *err);
 
 /* Arms one spec beside the others of this engine, or in place of the one of this id; its hits go to
- * the handler (copied; its objects are referenced). An engine is used either by diag_engine_apply
- * or by put and remove. Takes ownership of the spec. What is wrong with the spec itself becomes its
- * status, and also the error; a target that is not there yet is DIAG_OK and PENDING.
- * DIAG_ERR_UNAVAILABLE: called from within the engine's own work. */
+ * the handler (copied; its objects are referenced; NULL: to the sink). An engine is used either by
+ * diag_engine_apply or by put and remove. Takes ownership of the spec. What is wrong with the spec
+ * itself becomes its status, and also the error; a target that is not there yet is DIAG_OK and
+ * PENDING. A spec that is put as it was, with the handler as it was, goes on with its counts, and
+ * is armed again if it was not any more; what is new about it has it count from 0.
+ * DIAG_ERR_UNAVAILABLE: see above; DIAG_ERR_NO_MEMORY. */
 DIAG_MUST_CHECK enum diag_status diag_engine_put(struct diag_engine *engine, struct diag_spec *spec,
                                                  const struct diag_handler *handler,
                                                  struct diag_error *err);
 
-/* Disarms the spec of this id, if there is one: it fires no more. Called from within the engine's
- * own work (a finaliser), the rest is done as soon as that ends. */
+/* Disarms the spec of this id, if there is one: it fires no more. */
 void diag_engine_remove(struct diag_engine *engine, const char *id);
 
-/* The status of one spec; false: there is none of this id. */
+/* The status of one spec, without waiting; false: there is none of this id. */
 bool diag_engine_status(struct diag_engine *engine, const char *id, struct diag_spec_status *out);
 
 /* Disarms what has expired, looks again for the targets of pending specs, follows targets that
@@ -92,9 +99,6 @@ void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns);
 
 /* When the next armed or pending spec expires, Unix nanoseconds; 0: none does. */
 uint64_t diag_engine_next_expiry(const struct diag_engine *engine);
-
-/* A finaliser of the program may run in the middle of these functions, and call them again on the
- * same thread: diag_engine_apply then fails with DIAG_ERR_UNAVAILABLE, the others do nothing. */
 
 /* Calls `visit` for the status of each spec, those that are REMOVED since the last call for the
  * last time. */
