@@ -104,6 +104,8 @@ static void prepare(struct diag_event_poster *poster, const char *url, struct cu
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_CAINFO, poster->options.cluster.ca_file);
+    curl_easy_setopt(curl, CURLOPT_CAPATH,
+                     NULL); /* else Debian's libcurl trusts the system's, too */
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body->size);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)body->data);
