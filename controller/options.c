@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define OWN_FLAG_COUNT 8
+#define OWN_FLAG_COUNT 9
 #define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
 #define DAY_S 86400
 
@@ -19,6 +19,9 @@ static void fill_flags(struct diag_options *options, const char **log_level,
          "serve grpc.health.v1 here too, and nothing else, in plaintext", 0, 0},
         {"ttl", 0, DIAG_FLAG_UINT, &options->ttl_s, "SECONDS",
          "how long sidecars keep specs once the controller is lost (600)", 1, DAY_S},
+        {"tls-reload", 0, DIAG_FLAG_UINT, &options->tls.reload_s, "SECONDS",
+         "look so often whether the TLS files have changed (0: never)", 0,
+         DIAG_RPC_TLS_RELOAD_MAX_S},
         {"port-file", 0, DIAG_FLAG_TEXT, &options->port_file, "FILE",
          "write the port to this file once listening", 0, 0},
         {"log-level", 0, DIAG_FLAG_TEXT, log_level, "LEVEL", "error, warning, info or debug (info)",

@@ -8,7 +8,7 @@
 #include "lib/base/bytes.h"
 #include "lib/shm/shm_abi.h"
 
-#define OWN_FLAG_COUNT 13
+#define OWN_FLAG_COUNT 14
 #define FLAG_COUNT (OWN_FLAG_COUNT + DIAG_RPC_TLS_FLAG_COUNT)
 
 #define MAX_PROCESSES_DEFAULT 64
@@ -32,6 +32,9 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
          0},
         {"health", 0, DIAG_FLAG_TEXT, &options->health, "ADDR",
          "serve grpc.health.v1 here, and nothing else, in plaintext", 0, 0},
+        {"tls-reload", 0, DIAG_FLAG_UINT, &options->tls.reload_s, "SECONDS",
+         "look so often whether the TLS files have changed, and wait for missing ones (0: never)",
+         0, DIAG_RPC_TLS_RELOAD_MAX_S},
         {"ring-size", 0, DIAG_FLAG_UINT, &options->ring_size, "BYTES",
          "event ring of each process, a power of two (1048576)", DIAG_SHM_RING_SIZE_MIN,
          DIAG_SHM_RING_SIZE_MAX},

@@ -137,6 +137,14 @@ static enum diag_status open_health(struct sidecar *sidecar, struct diag_error *
     return status;
 }
 
+/* A pod must not fail to start because its certificate is late: the application goes on without. */
+static void tell_missing_files(const struct diag_rpc_tls *tls) {
+    struct diag_error err;
+
+    if (tls->reload_s > 0 && diag_rpc_tls_check_files(tls, &err) != DIAG_OK)
+        diag_log_warning("%s; waiting for it", err.message);
+}
+
 static enum diag_status open_rpc(struct sidecar *sidecar, struct diag_error *err) {
     struct diag_rpc_client_options options = {
         .address = sidecar->options->controller,
@@ -149,6 +157,7 @@ static enum diag_status open_rpc(struct sidecar *sidecar, struct diag_error *err
 
     if (status == DIAG_OK)
         status = open_health(sidecar, err);
+    tell_missing_files(&sidecar->options->tls);
     if (status == DIAG_OK)
         status = diag_rpc_client_new(sidecar->loop, &options, &sidecar->client, err);
     return status;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/rpc/credentials.h"
 
+#include "lib/base/cleanup.h"
 #include "lib/rpc/address.h"
+#include "lib/rpc/pem_files.h"
 
 void diag_rpc_tls_flags(struct diag_rpc_tls *tls, struct diag_flag flags[DIAG_RPC_TLS_FLAG_COUNT]) {
     flags[0] = (struct diag_flag){.name = "tls-cert",
@@ -68,4 +70,10 @@ enum diag_status diag_rpc_tls_check(const struct diag_rpc_tls *tls, const char *
             return diag_error_set(err, DIAG_ERR_INVALID, 0, "--tls-server-name needs --tls-ca");
     }
     return check_plaintext(tls, address, is_server, err);
+}
+
+enum diag_status diag_rpc_tls_check_files(const struct diag_rpc_tls *tls, struct diag_error *err) {
+    DIAG_CLEANUP(diag_rpc_pem_files_done) struct diag_rpc_pem_files files = {0};
+
+    return diag_rpc_pem_files_read(tls, &files, err);
 }

@@ -6,11 +6,16 @@
  * key too, it presents them. Without any of them the connection is plaintext, which is refused
  * unless the address is a unix socket or loopback, or plaintext is explicitly allowed.
  *
+ * With a reload interval the files are read again when they have changed, for the connections that
+ * are made from then on; and a client waits for those that are missing or no good, as if the server
+ * were not there.
+ *
  * Threading: any thread. */
 #ifndef DIAG_LIB_RPC_CREDENTIALS_H
 #define DIAG_LIB_RPC_CREDENTIALS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/base/error.h"
 #include "lib/base/flags.h"
@@ -24,9 +29,11 @@ struct diag_rpc_tls {
     const char *ca_file;     /* PEM */
     const char *server_name; /* client: the name to verify instead of the address's */
     bool allow_plaintext;
+    uint64_t reload_s; /* look for changed files so often, seconds; 0: never */
 };
 
 #define DIAG_RPC_TLS_FLAG_COUNT 5
+#define DIAG_RPC_TLS_RELOAD_MAX_S 86400
 
 /* Fills the flags --tls-cert, --tls-key, --tls-ca, --tls-server-name and --insecure, which write
  * to `tls`. */
@@ -37,6 +44,11 @@ void diag_rpc_tls_flags(struct diag_rpc_tls *tls, struct diag_flag flags[DIAG_RP
 DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check(const struct diag_rpc_tls *tls,
                                                     const char *address, bool is_server,
                                                     struct diag_error *err);
+
+/* Whether the files that are named can be read and look like what they should be. The message names
+ * flag and file. DIAG_ERR_NOT_FOUND: one is not there. */
+DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check_files(const struct diag_rpc_tls *tls,
+                                                          struct diag_error *err);
 
 /* True for unix sockets, localhost, 127.0.0.0/8 and [::1]. */
 bool diag_rpc_address_is_local(const char *address);

@@ -1,89 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/rpc/grpc_credentials.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "lib/base/bytes.h"
 #include "lib/base/cleanup.h"
+#include "lib/rpc/pem_files.h"
 
-/* The files' contents, NUL-terminated; NULL: not given. */
-struct pem_files {
-    char *cert, *key, *ca;
-};
+/* gRPC's thread reads the files, and again when they change. */
+static grpc_tls_credentials_options *watch_files(const struct diag_rpc_tls *tls) {
+    grpc_tls_certificate_provider *provider = grpc_tls_certificate_provider_file_watcher_create(
+        tls->key_file, tls->cert_file, tls->ca_file, (unsigned)tls->reload_s);
+    grpc_tls_credentials_options *options = grpc_tls_credentials_options_create();
 
-static void pem_files_done(struct pem_files *files) {
-    if (files->key != NULL)
-        explicit_bzero(files->key, strlen(files->key));
-    free(files->cert);
-    free(files->key);
-    free(files->ca);
+    grpc_tls_credentials_options_set_certificate_provider(options, provider);
+    grpc_tls_certificate_provider_release(provider);
+    if (tls->ca_file != NULL)
+        grpc_tls_credentials_options_watch_root_certs(options);
+    if (tls->cert_file != NULL)
+        grpc_tls_credentials_options_watch_identity_key_cert_pairs(options);
+    return options;
 }
 
-static void close_file(FILE **file) {
-    if (*file != NULL)
-        fclose(*file);
-}
+static grpc_server_credentials *make_watched_server(const struct diag_rpc_tls *tls) {
+    grpc_tls_credentials_options *options = watch_files(tls);
 
-/* A file of `label` blocks; `flag` is for the message. */
-static enum diag_status read_pem(const char *flag, const char *name, const char *label, char **out,
-                                 struct diag_error *err) {
-    DIAG_CLEANUP(close_file) FILE *file = NULL;
-    DIAG_CLEANUP(diag_freep) char *text = NULL;
-    size_t size;
-
-    if (name == NULL)
-        return DIAG_OK;
-    file = fopen(name, "re");
-    if (file == NULL)
-        return diag_error_set(err, errno == ENOENT ? DIAG_ERR_NOT_FOUND : DIAG_ERR_IO, errno,
-                              "--%s: cannot open %s", flag, name);
-    text = malloc(DIAG_RPC_PEM_SIZE_MAX + 1);
-    if (text == NULL)
-        return diag_error_set(err, DIAG_ERR_NO_MEMORY, errno, "--%s: %s", flag, name);
-    size = fread(text, 1, DIAG_RPC_PEM_SIZE_MAX + 1, file);
-    if (ferror(file))
-        return diag_error_set(err, DIAG_ERR_IO, errno, "--%s: cannot read %s", flag, name);
-    if (size == 0)
-        return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: %s is empty", flag, name);
-    if (size > DIAG_RPC_PEM_SIZE_MAX)
-        return diag_error_set(err, DIAG_ERR_TOO_LARGE, 0, "--%s: %s is longer than %u bytes", flag,
-                              name, DIAG_RPC_PEM_SIZE_MAX);
-    text[size] = '\0';
-    if (strlen(text) != size || strstr(text, "-----BEGIN ") == NULL || strstr(text, label) == NULL)
-        return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: %s has no PEM block '%s'", flag,
-                              name, label);
-    *out = DIAG_TAKE_PTR(text);
-    return DIAG_OK;
-}
-
-static enum diag_status read_files(const struct diag_rpc_tls *tls, struct pem_files *files,
-                                   struct diag_error *err) {
-    enum diag_status status =
-        read_pem("tls-cert", tls->cert_file, "CERTIFICATE", &files->cert, err);
-
-    if (status == DIAG_OK)
-        status = read_pem("tls-key", tls->key_file, "PRIVATE KEY", &files->key, err);
-    if (status == DIAG_OK)
-        status = read_pem("tls-ca", tls->ca_file, "CERTIFICATE", &files->ca, err);
-    return status;
+    grpc_tls_credentials_options_set_cert_request_type(
+        options, tls->ca_file != NULL ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                      : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    return grpc_tls_server_credentials_create(options);
 }
 
 enum diag_status diag_rpc_server_credentials(const struct diag_rpc_tls *tls, const char *address,
                                              grpc_server_credentials **out,
                                              struct diag_error *err) {
-    DIAG_CLEANUP(pem_files_done) struct pem_files files = {0};
+    DIAG_CLEANUP(diag_rpc_pem_files_done) struct diag_rpc_pem_files files = {0};
     enum diag_status status = diag_rpc_tls_check(tls, address, true, err);
     grpc_ssl_pem_key_cert_pair pair;
 
     if (status == DIAG_OK)
-        status = read_files(tls, &files, err);
+        status = diag_rpc_pem_files_read(tls, &files, err);
     if (status != DIAG_OK)
         return status;
     if (files.cert == NULL) {
         *out = grpc_insecure_server_credentials_create();
+        return DIAG_OK;
+    }
+    if (tls->reload_s > 0) {
+        *out = make_watched_server(tls);
         return DIAG_OK;
     }
     pair = (grpc_ssl_pem_key_cert_pair){files.key, files.cert};
@@ -98,12 +59,16 @@ enum diag_status diag_rpc_server_credentials(const struct diag_rpc_tls *tls, con
 enum diag_status diag_rpc_client_credentials(const struct diag_rpc_tls *tls, const char *address,
                                              grpc_channel_credentials **out,
                                              struct diag_error *err) {
-    DIAG_CLEANUP(pem_files_done) struct pem_files files = {0};
+    DIAG_CLEANUP(diag_rpc_pem_files_done) struct diag_rpc_pem_files files = {0};
     enum diag_status status = diag_rpc_tls_check(tls, address, false, err);
     grpc_ssl_pem_key_cert_pair pair;
 
+    if (status == DIAG_OK && tls->reload_s > 0 && tls->ca_file != NULL) {
+        *out = grpc_tls_credentials_create(watch_files(tls));
+        return DIAG_OK;
+    }
     if (status == DIAG_OK)
-        status = read_files(tls, &files, err);
+        status = diag_rpc_pem_files_read(tls, &files, err);
     if (status != DIAG_OK)
         return status;
     if (files.ca == NULL) {

@@ -14,8 +14,6 @@
 
 DIAG_DECLS_BEGIN
 
-#define DIAG_RPC_PEM_SIZE_MAX (1u << 20)
-
 /* These check the combination, too. To be released by grpc_..._credentials_release. */
 DIAG_MUST_CHECK enum diag_status diag_rpc_server_credentials(const struct diag_rpc_tls *tls,
                                                              const char *address,

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """TLS and mutual TLS by flags, on every program."""
 import os
+import shutil
 import subprocess
 
 import grpc
 import pytest
 
-from testing.fleet import ROOT, Api, events_of, plain_value, spec
+from testing.fleet import ROOT, Api, eventually, events_of, plain_value, spec
 
 APP = """
 import sys, time
@@ -95,3 +96,29 @@ def test_missing_files_are_named(bare_fleet):
     result = bare_fleet.ctl("get", "specs", "--tls-cert", "/nonexistent/c.pem", server="h:1")
     assert result.returncode == 2
     assert "--tls-key" in result.stderr
+
+
+def test_a_sidecar_waits_for_its_certificate(bare_fleet, certificates):
+    """As in a pod whose Secret comes late: it serves processes, and must not keep them waiting."""
+    fleet = bare_fleet
+    fleet.controller_flags = server_flags(certificates, True)
+    fleet.ctl_flags = client_flags(certificates, True)
+    fleet.start_controller()
+    late = {flag: fleet.path("late-" + name) for flag, name in
+            (("--tls-ca", "ca.pem"), ("--tls-cert", "client.pem"), ("--tls-key", "client.key"))}
+    flags = [part for pair in late.items() for part in pair]
+    health = "unix:" + fleet.path("health.sock")
+
+    refused = fleet.start_sidecar(*flags, wait=False)
+    assert refused.process.wait(10) == 1 and "cannot open" in refused.log()
+
+    sidecar = fleet.start_sidecar(*flags, "--tls-reload", "1", "--health", health)
+    with grpc.insecure_channel(health) as channel:
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        assert check(b"", timeout=10, wait_for_ready=True) == b"\x08\x01"  # SERVING
+    assert "--tls-cert: cannot open %s" % late["--tls-cert"] in sidecar.log()
+    fleet.start_app("app.py", APP)
+    for path in late.values():
+        shutil.copy(certificates(os.path.basename(path).removeprefix("late-")), path)
+    eventually(lambda: fleet.ctl_json("get", "processes"), 20, "the process at the controller")
+    assert sidecar.is_running()

@@ -40,7 +40,8 @@ TEST(Options, TakesEachFlag) {
     diag_error err = {};
 
     ASSERT_EQ(DIAG_OK, parse({"--listen", "0.0.0.0:1", "--database=/d", "--ttl", "5", "--port-file",
-                              "/p", "--log-level", "debug", "--insecure", "--health=0.0.0.0:2"},
+                              "/p", "--log-level", "debug", "--insecure", "--health=0.0.0.0:2",
+                              "--tls-reload", "7"},
                              &options, &err))
         << err.message;
     EXPECT_STREQ("0.0.0.0:1", options.listen);
@@ -50,6 +51,7 @@ TEST(Options, TakesEachFlag) {
     EXPECT_EQ(DIAG_LOG_DEBUG, options.log_level);
     EXPECT_TRUE(options.tls.allow_plaintext);
     EXPECT_STREQ("0.0.0.0:2", options.health);
+    EXPECT_EQ(7u, options.tls.reload_s);
 }
 
 TEST(Options, HelpAndVersionAskForNothingElse) {

@@ -76,7 +76,7 @@ class TlsTest : public RpcTest {
 
     diag_rpc_tls tls(const char *cert, const char *key, const char *ca,
                      const char *server_name = nullptr) {
-        return {keep(cert), keep(key), keep(ca), server_name, false};
+        return {keep(cert), keep(key), keep(ca), server_name, false, 0};
     }
 
     std::string start(const diag_rpc_tls &server_tls) {
@@ -127,15 +127,60 @@ TEST_F(TlsTest, WhoMayTalkToWhom) {
          false},
     };
 
-    for (const auto &each : cases) {
-        std::string port = start(each.server);
-        diag_rpc_client *client = connect(std::string(each.host) + ":" + port, each.client);
-        Reply reply = call(client, "/test.Service/Echo", "hello");
+    for (uint64_t reload_s : {0, 3600})
+        for (const auto &each : cases) {
+            diag_rpc_tls server = each.server, mine = each.client;
+            server.reload_s = mine.reload_s = reload_s;
+            std::string port = start(server);
+            diag_rpc_client *client = connect(std::string(each.host) + ":" + port, mine);
+            Reply reply = call(client, "/test.Service/Echo", "hello");
 
-        EXPECT_EQ(each.is_fine ? 0 : 14, reply.code) << each.name << ": " << reply.status_message;
-        EXPECT_EQ(each.is_fine ? "hello" : "", reply.response) << each.name;
-        stop_server(0);
+            EXPECT_EQ(each.is_fine ? 0 : 14, reply.code)
+                << each.name << ": " << reply.status_message;
+            EXPECT_EQ(each.is_fine ? "hello" : "", reply.response) << each.name;
+            stop_server(0);
+        }
+}
+
+TEST_F(TlsTest, FilesThatComeLaterAreWaitedFor) {
+    std::string port = start(tls("server.pem", "server.key", "ca.pem"));
+    diag_rpc_tls late = tls("late.pem", "late.key", "late_ca.pem");
+    diag_error err = {};
+
+    EXPECT_EQ(DIAG_ERR_NOT_FOUND, diag_rpc_tls_check_files(&late, &err));
+    EXPECT_NE(nullptr, strstr(err.message, "--tls-cert: cannot open")) << err.message;
+    late.reload_s = 1;
+    diag_rpc_client *client = connect("localhost:" + port, late);
+    EXPECT_NE(0, call(client, "/test.Service/Echo", "x").code);
+    run("cp " + path("client.key") + " " + folder->file("late.key") + " && cp " + path("ca.pem") +
+        " " + folder->file("late_ca.pem") + " && cp " + path("client.pem") + " " +
+        folder->file("late.pem"));
+    EXPECT_EQ(DIAG_OK, diag_rpc_tls_check_files(&late, &err)) << err.message;
+    Reply reply = call(client, "/test.Service/Echo", "x", kPatienceMs, true);
+    EXPECT_EQ("x", reply.response) << reply.status_message;
+}
+
+/* The server's certificate changes to one of another authority: whoever trusts only the old one is
+ * out, whoever trusts the new one is in. */
+TEST_F(TlsTest, ARenewedCertificateIsServed) {
+    run("cp " + path("server.key") + " " + folder->file("renewed.key") + " && cp " +
+        path("server.pem") + " " + folder->file("renewed.pem"));
+    diag_rpc_tls server = tls("renewed.pem", "renewed.key", nullptr);
+    server.reload_s = 1;
+    std::string port = start(server);
+    diag_rpc_client *old = connect("localhost:" + port, tls(nullptr, nullptr, "ca.pem"));
+    EXPECT_EQ("x", call(old, "/test.Service/Echo", "x").response);
+
+    signed_by("other_ca", "renewed", "DNS:localhost");
+    bool never = false;
+    Reply reply;
+    for (int attempt = 0; attempt < 200 && reply.response != "y"; attempt++) {
+        diag_rpc_client *now = connect("localhost:" + port, tls(nullptr, nullptr, "other_ca.pem"));
+        reply = call(now, "/test.Service/Echo", "y");
+        (void)diag_loop_run_until(loop_, &never, 100); /* nothing tells when gRPC has looked */
     }
+    EXPECT_EQ("y", reply.response) << reply.status_message;
+    EXPECT_EQ("x", call(old, "/test.Service/Echo", "x").response) << "open connections stay";
 }
 
 TEST_F(TlsTest, TlsOverAUnixSocket) {

@@ -44,7 +44,8 @@ TEST(Options, Everything) {
     Parsed parsed({"--controller=unix:/c", "--socket=/s", "-l", "app=shop", "--label", "zone=a=b",
                    "--label=empty=", "--host=h", "--health=127.0.0.1:7411", "--ring-size=65536",
                    "--max-processes=3", "--max-memory=1234567", "--log-level=debug",
-                   "--labels-file=/l", "--label-default=a=", "--label-default=a=1"});
+                   "--labels-file=/l", "--label-default=a=", "--label-default=a=1",
+                   "--tls-reload=5"});
     ASSERT_EQ(parsed.status, DIAG_OK) << parsed.err.message;
     EXPECT_STREQ(parsed.options.socket, "/s");
     ASSERT_EQ(parsed.options.labels.count, 3u);
@@ -55,6 +56,7 @@ TEST(Options, Everything) {
     EXPECT_EQ(parsed.options.max_processes, 3u);
     EXPECT_EQ(parsed.options.max_memory, 1234567u);
     EXPECT_STREQ(parsed.options.labels_file, "/l");
+    EXPECT_EQ(parsed.options.tls.reload_s, 5u);
     ASSERT_EQ(parsed.options.label_defaults.count, 2u);
     EXPECT_STREQ(parsed.options.label_defaults.items[1], "a=1");
     EXPECT_EQ(parsed.options.log_level, DIAG_LOG_DEBUG);
@@ -80,8 +82,8 @@ TEST(Options, HelpNamesEveryFlag) {
     fclose(file);
     for (const char *flag :
          {"--controller", "--socket", "--label", "--label-default", "--labels-file", "--host",
-          "--health", "--ring-size", "--max-processes", "--max-memory", "--log-level", "--tls-ca",
-          "--tls-cert", "--tls-key", "--insecure", "Examples:"})
+          "--health", "--ring-size", "--max-processes", "--max-memory", "--log-level",
+          "--tls-reload", "--tls-ca", "--tls-cert", "--tls-key", "--insecure", "Examples:"})
         EXPECT_NE(strstr(text, flag), nullptr) << flag;
     free(text);
 }
@@ -111,6 +113,7 @@ TEST(Options, Refuses) {
         {{"--controller=unix:/c", "--max-processes=0"}, "--max-processes"},
         {{"--controller=unix:/c", "--max-memory=1000000"}, "not enough for one process"},
         {{"--controller=unix:/c", "--log-level=loud"}, "\"loud\""},
+        {{"--controller=unix:/c", "--tls-reload=86401"}, "--tls-reload"},
         {{"--controller=unix:/c", "--health=nowhere"}, "--health: "},
         {{"--controller=unix:/c", "--health="}, "--health: "},
     };
