@@ -211,6 +211,21 @@ static inline PyThreadState *diag_py_thread(void) {
     return PyThreadState_Get();
 }
 
+/* What tells greenlets of one thread apart: the piece of memory that the thread's Python frames are
+ * in; each greenlet has its own. NULL: there is none yet. */
+static inline const void *diag_py_stack(const PyThreadState *thread) {
+    return thread->datastack_chunk;
+}
+
+/* True if the thread still runs on what was its stack: on the same piece, or deeper. */
+static inline bool diag_py_is_on_stack(const PyThreadState *thread, const void *stack) {
+    const _PyStackChunk *chunk = thread->datastack_chunk;
+
+    while (chunk != NULL && chunk != stack)
+        chunk = chunk->previous;
+    return chunk == stack;
+}
+
 /* The exception that is set, which is then not set any more; with its traceback in it. A new
  * reference. */
 static inline PyObject *diag_py_take_exception(void) {

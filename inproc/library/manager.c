@@ -20,7 +20,7 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     if (manager == NULL)
         return NULL;
     manager->dict = PyDict_New();
-    manager->made = PyDict_New();
+    manager->made = diag_placement_made(type);
     if (manager->dict == NULL || manager->made == NULL ||
         diag_manager_records_init(&manager->records) < 0 ||
         diag_spec_keys_init(&manager->keys) < 0 || diag_manager_defaults_copy(manager) < 0)
@@ -109,7 +109,9 @@ static PyObject *apply(PyObject *self, PyObject *Py_UNUSED(ignored)) {
     if (outcome == 0)
         Py_RETURN_NONE;
     outcome = diag_manager_pass(manager);
-    if (outcome == 0 && diag_manager_turn_is_wanted_again(&manager->turn))
+    for (bool is_first = true;
+         outcome == 0 && diag_manager_turn_is_wanted_again(&manager->turn, is_first);
+         is_first = false)
         outcome = diag_manager_pass(manager);
     diag_manager_turn_end(&manager->turn);
     if (outcome < 0)
@@ -273,8 +275,7 @@ PyDoc_STRVAR(
     "global_namespace; subclasses may have properties in their place, and in that of specs.\n\n"
     "process_id: str, see there.");
 
-/* Borrowed from the module, which gets it; NULL with an exception. */
-static PyTypeObject *add_manager_type(PyObject *module) {
+static PyObject *add_manager_type(PyObject *module) {
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)(uintptr_t)manager_doc},
         {Py_tp_new, DIAG_PY_SLOT(manager_new)},
@@ -294,21 +295,22 @@ static PyTypeObject *add_manager_type(PyObject *module) {
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
         .slots = slots,
     };
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
 
-    if (type == NULL)
-        return NULL;
-    if (PyModule_AddType(module, type) < 0 ||
-        diag_manager_defaults_add_to(module, (PyObject *)type) < 0)
+    if (type != NULL && (PyModule_AddType(module, (PyTypeObject *)type) < 0 ||
+                         diag_manager_defaults_add_to(module, type) < 0))
         Py_CLEAR(type);
-    Py_XDECREF(type);
     return type;
 }
 
 int diag_manager_add_to(PyObject *module) {
-    PyTypeObject *type = add_manager_type(module);
+    PyObject *manager_type = add_manager_type(module);
+    PyObject *sensor_type = manager_type == NULL ? NULL : diag_sensor_add_to(module);
+    int outcome = -1;
 
-    if (type == NULL || diag_manager_mongodb_add_to(module, type) < 0)
-        return -1;
-    return diag_sensor_add_to(module);
+    if (sensor_type != NULL && diag_placement_share(manager_type, sensor_type) == 0)
+        outcome = diag_manager_mongodb_add_to(module, manager_type);
+    Py_XDECREF(manager_type);
+    Py_XDECREF(sensor_type);
+    return outcome;
 }

@@ -243,7 +243,7 @@ PyDoc_STRVAR(
     "id_field: str, the field that tells specs apart.\n\n"
     "Raises TypeError or ValueError that names the argument.");
 
-int diag_manager_mongodb_add_to(PyObject *module, PyTypeObject *manager_type) {
+int diag_manager_mongodb_add_to(PyObject *module, PyObject *manager_type) {
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)(uintptr_t)mongodb_doc},
         {Py_tp_init, DIAG_PY_SLOT(mongodb_init)},
@@ -257,7 +257,7 @@ int diag_manager_mongodb_add_to(PyObject *module, PyTypeObject *manager_type) {
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
         .slots = slots,
     };
-    PyObject *type = PyType_FromModuleAndSpec(module, &spec, (PyObject *)manager_type);
+    PyObject *type = PyType_FromModuleAndSpec(module, &spec, manager_type);
     int outcome = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
 
     Py_XDECREF(type);

@@ -12,6 +12,6 @@
 #include "inproc/engine/pycompat.h"
 
 /* Adds the type, a subclass of `manager_type`. -1 with an exception. */
-DIAG_MUST_CHECK int diag_manager_mongodb_add_to(PyObject *module, PyTypeObject *manager_type);
+DIAG_MUST_CHECK int diag_manager_mongodb_add_to(PyObject *module, PyObject *manager_type);
 
 #endif

@@ -27,7 +27,7 @@ struct diag_manager {
     PyObject_HEAD PyObject *dict; /* __dict__: has specs, instrument_classes and global_namespace */
     PyObject *weak_references;
     PyObject *process_id; /* str; NULL: host and pid of the moment */
-    PyObject *made;       /* dict: target -> probe, of the probes that were made for a spec */
+    PyObject *made;       /* diag_placement_made */
     struct diag_manager_records records;
     uint64_t pass;
     bool has_dotless_keys; /* the keys of `applied` have "_" for the dots of process ids */

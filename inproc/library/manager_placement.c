@@ -5,6 +5,7 @@
 #include "inproc/library/manager_placement.h"
 
 #define KEYS_TRIED_MAX 10000
+#define MADE "_probes_made"
 
 void diag_placement_done(struct diag_placement *placement) {
     Py_CLEAR(placement->probe);
@@ -17,6 +18,21 @@ int diag_placement_traverse(const struct diag_placement *placement, visitproc vi
     Py_VISIT(placement->key);
     Py_VISIT(placement->instrument);
     return 0;
+}
+
+PyObject *diag_placement_made(PyTypeObject *type) {
+    return PyObject_GetAttrString((PyObject *)type, MADE);
+}
+
+int diag_placement_share(PyObject *manager_type, PyObject *sensor_type) {
+    PyObject *made = PyDict_New();
+    int outcome = made == NULL || PyObject_SetAttrString(manager_type, MADE, made) < 0 ||
+                          PyObject_SetAttrString(sensor_type, MADE, made) < 0
+                      ? -1
+                      : 0;
+
+    Py_XDECREF(made);
+    return outcome;
 }
 
 /* 1: diagnose.probes.active_probes has this probe under the target; 0: it has another or none; -1
@@ -178,27 +194,29 @@ int diag_placement_put(struct diag_placement *placement, const struct diag_place
 }
 
 int diag_placement_remove(struct diag_placement *placement, PyObject *made) {
-    struct diag_placement removed = *placement;
     PyObject *instruments, *first = NULL;
     int is_ours;
 
-    if (removed.probe == NULL)
+    if (diag_placement_is_empty(placement))
         return 0;
-    *placement = (struct diag_placement){0};
-    instruments = PyObject_GetAttrString(removed.probe, "instruments");
+    instruments = PyObject_GetAttrString(placement->probe, "instruments");
     if (instruments == NULL)
         goto done;
-    is_ours = has(instruments, removed.key, removed.instrument);
-    if (is_ours == 1 && PyObject_DelItem(instruments, removed.key) < 0 &&
+    is_ours = has(instruments, placement->key, placement->instrument);
+    if (is_ours == 1 && PyObject_DelItem(instruments, placement->key) < 0 &&
         PyErr_ExceptionMatches(PyExc_KeyError))
         PyErr_Clear(); /* somebody else was quicker */
     first = diag_py_take_exception();
-    if (give_up_if_empty(removed.probe, instruments, made) < 0 && first != NULL)
+    if (give_up_if_empty(placement->probe, instruments, made) < 0 && first != NULL)
         PyErr_Clear();
     Py_DECREF(instruments);
     if (first != NULL)
         diag_py_set_exception(first);
 done:
-    diag_placement_done(&removed);
-    return PyErr_Occurred() ? -1 : 0;
+    first = diag_py_take_exception(); /* letting go may run code of the program */
+    diag_placement_done(placement);
+    if (first == NULL)
+        return 0;
+    diag_py_set_exception(first);
+    return -1;
 }

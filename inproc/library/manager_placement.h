@@ -24,6 +24,14 @@ static inline bool diag_placement_is_empty(const struct diag_placement *placemen
     return placement->probe == NULL;
 }
 
+/* The dict {target: probe} of the probes that were made for a manager or sensor of this interpreter
+ * and are theirs to give up: an attribute of `type`, made for diag_placement_share. A new
+ * reference; NULL with an exception. */
+PyObject *diag_placement_made(PyTypeObject *type);
+
+/* Gives these types one such dict. -1 with an exception. */
+DIAG_MUST_CHECK int diag_placement_share(PyObject *manager_type, PyObject *sensor_type);
+
 /* Puts `instrument` on the target's probe, which is made and started as needed. Its key is `name`
  * (a str), or, if that is taken by another instrument than that of `former`, "name (2)" and so on.
  * `former` may be NULL; it stays in charge of what it had: diag_placement_remove does nothing for
@@ -34,8 +42,9 @@ DIAG_MUST_CHECK int diag_placement_put(struct diag_placement *placement,
                                        PyObject *name, PyObject *instrument, PyObject *made);
 
 /* Takes the instrument out, and gives the probe up if it is empty and one of `made`. -1 with the
- * exception of the first step that failed; the others are taken all the same, and the placement is
- * empty. */
+ * exception of the first step that failed; the others are taken all the same. In either case the
+ * placement is empty in the end, and not before: a process that is forked meanwhile can do it
+ * again. */
 DIAG_MUST_CHECK int diag_placement_remove(struct diag_placement *placement, PyObject *made);
 
 void diag_placement_done(struct diag_placement *placement);

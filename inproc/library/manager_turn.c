@@ -20,15 +20,47 @@ static int make_lock(struct diag_manager_turn *turn) {
     return 0;
 }
 
+/* True if the calling code is, at some remove, the body of a module that is being imported. */
+static bool is_importing(void) {
+    PyFrameObject *frame = PyThreadState_GetFrame(diag_py_thread());
+    bool is_found = false;
+
+    while (frame != NULL) {
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        PyCodeObject *code = PyFrame_GetCode(frame);
+
+        is_found = is_found || PyUnicode_CompareWithASCIIString(
+                                   code->co_filename, "<frozen importlib._bootstrap>") == 0;
+        Py_DECREF(code);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    return is_found;
+}
+
+/* True if the caller cannot wait for its turn: the pass will be repeated on its behalf. */
+static bool ask_for_another_pass(struct diag_manager_turn *turn) {
+    if (!turn->is_taken)
+        return false;
+    if (turn->thread != PyThread_get_thread_ident()) {
+        if (!is_importing())
+            return false;
+        turn->is_wanted_outside = true;
+    } else if (diag_py_is_on_stack(diag_py_thread(), turn->stack)) {
+        turn->is_wanted_inside = true;
+    } else {
+        turn->is_wanted_outside = true;
+    }
+    return true;
+}
+
 int diag_manager_turn_take(struct diag_manager_turn *turn) {
     PyLockStatus status;
 
     if (make_lock(turn) < 0)
         return -1;
-    if (turn->is_taken && turn->thread == PyThread_get_thread_ident()) {
-        turn->is_wanted_again = true;
+    if (ask_for_another_pass(turn))
         return 0;
-    }
     status = PyThread_acquire_lock_timed(turn->lock, 0, 0);
     while (status != PY_LOCK_ACQUIRED) {
         PyThread_type_lock lock;
@@ -40,15 +72,16 @@ int diag_manager_turn_take(struct diag_manager_turn *turn) {
         Py_END_ALLOW_THREADS
     }
     turn->is_taken = true;
-    turn->is_wanted_again = false;
+    turn->is_wanted_inside = turn->is_wanted_outside = false;
     turn->thread = PyThread_get_thread_ident();
+    turn->stack = diag_py_stack(diag_py_thread());
     return 1;
 }
 
-bool diag_manager_turn_is_wanted_again(struct diag_manager_turn *turn) {
-    bool is_wanted = turn->is_wanted_again;
+bool diag_manager_turn_is_wanted_again(struct diag_manager_turn *turn, bool is_first) {
+    bool is_wanted = turn->is_wanted_outside || (is_first && turn->is_wanted_inside);
 
-    turn->is_wanted_again = false;
+    turn->is_wanted_inside = turn->is_wanted_outside = false;
     return is_wanted;
 }
 

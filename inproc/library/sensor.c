@@ -6,7 +6,7 @@
 struct sensor {
     PyObject_HEAD PyObject *target;
     PyObject *keywords; /* dict: for ProbeTestInstrument */
-    PyObject *made;     /* dict: see manager_placement.h */
+    PyObject *made;     /* diag_placement_made */
     struct diag_placement placement;
     bool is_entered;
 };
@@ -116,7 +116,7 @@ static PyObject *sensor_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
                             PyObject *Py_UNUSED(kwargs)) {
     struct sensor *sensor = (struct sensor *)type->tp_alloc(type, 0);
 
-    if (sensor != NULL && (sensor->made = PyDict_New()) == NULL)
+    if (sensor != NULL && (sensor->made = diag_placement_made(type)) == NULL)
         Py_CLEAR(sensor);
     return (PyObject *)sensor;
 }
@@ -168,7 +168,7 @@ PyDoc_STRVAR(
     "Raises what ProbeTestInstrument, attach_to() and start() raise; RuntimeError if it is in\n"
     "use already.");
 
-int diag_sensor_add_to(PyObject *module) {
+PyObject *diag_sensor_add_to(PyObject *module) {
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)(uintptr_t)sensor_doc},
         {Py_tp_new, DIAG_PY_SLOT(sensor_new)},
@@ -186,8 +186,8 @@ int diag_sensor_add_to(PyObject *module) {
         .slots = slots,
     };
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
-    int outcome = type == NULL ? -1 : PyModule_AddType(module, (PyTypeObject *)type);
 
-    Py_XDECREF(type);
-    return outcome;
+    if (type != NULL && PyModule_AddType(module, (PyTypeObject *)type) < 0)
+        Py_CLEAR(type);
+    return type;
 }

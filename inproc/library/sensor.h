@@ -7,7 +7,7 @@
 
 #include "inproc/engine/pycompat.h"
 
-/* -1 with an exception. */
-DIAG_MUST_CHECK int diag_sensor_add_to(PyObject *module);
+/* Adds the type. A new reference to it; NULL with an exception. */
+PyObject *diag_sensor_add_to(PyObject *module);
 
 #endif
