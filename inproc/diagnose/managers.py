@@ -11,6 +11,7 @@ _native = _extension()
 
 InstrumentManager = _native.InstrumentManager
 MongoDBInstrumentManager = _native.MongoDBInstrumentManager
+mag = _native.mag
 sensor = _native.sensor
 
 # What `instrument.type` may be: each manager has a copy of its own.
@@ -18,4 +19,4 @@ InstrumentManager.instrument_classes.update(
     hist=HistogramInstrument, incr=IncrementInstrument, log=LogInstrument
 )
 
-__all__ = ["InstrumentManager", "MongoDBInstrumentManager", "sensor"]
+__all__ = ["InstrumentManager", "MongoDBInstrumentManager", "mag", "sensor"]

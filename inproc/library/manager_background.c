@@ -64,10 +64,26 @@ static PyObject *begin(struct diag_manager *manager) {
     return event;
 }
 
-static int start_thread(struct diag_manager *manager) {
-    PyObject *event = begin(manager), *function, *kwargs = NULL, *thread = NULL, *result = NULL;
+/* The function that starts threads, if somebody has put another one in the place of Python's own,
+ * which makes greenlets. A new reference; NULL: it is Python's own, or, with an exception, unknown.
+ */
+static PyObject *replaced_starter(void) {
+    PyObject *module = PyImport_ImportModule("_thread");
+    PyObject *starter = module == NULL ? NULL : PyObject_GetAttrString(module, "start_new_thread");
 
-    if (event == NULL)
+    Py_XDECREF(module);
+    if (starter != NULL && PyCFunction_Check(starter))
+        Py_CLEAR(starter);
+    return starter;
+}
+
+static int start_thread(struct diag_manager *manager) {
+    PyObject *event, *function, *kwargs = NULL, *thread = NULL, *result = NULL;
+    PyObject *starter = replaced_starter();
+
+    manager->background.is_greenlet = starter != NULL;
+    Py_XDECREF(starter);
+    if (PyErr_Occurred() || (event = begin(manager)) == NULL)
         return -1;
     function = PyCFunction_New(&run_definition, (PyObject *)manager);
     if (function != NULL)
@@ -87,25 +103,13 @@ static int start_thread(struct diag_manager *manager) {
     return result == NULL ? -1 : 0;
 }
 
-/* The function that starts threads, if somebody has put another one in the place of Python's own:
- * it makes greenlets, and Thread.start(), which waits for them, would have them run before they are
- * fit to in a child of a fork. A new reference; NULL: it is Python's own, or, with an exception,
- * unknown. */
-static PyObject *replaced_starter(void) {
-    PyObject *module = PyImport_ImportModule("_thread");
-    PyObject *starter = module == NULL ? NULL : PyObject_GetAttrString(module, "start_new_thread");
-
-    Py_XDECREF(module);
-    if (starter != NULL && PyCFunction_Check(starter))
-        Py_CLEAR(starter);
-    return starter;
-}
-
+/* Thread.start() would wait for a greenlet, and so have greenlets run before they are fit to. */
 static int start_in_child(struct diag_manager *manager) {
     PyObject *starter = replaced_starter(), *event, *function = NULL, *result = NULL;
 
     if (starter == NULL)
         return PyErr_Occurred() ? -1 : start_thread(manager);
+    manager->background.is_greenlet = true;
     event = begin(manager);
     if (event != NULL)
         function = PyCFunction_New(&run_definition, (PyObject *)manager);
@@ -125,7 +129,8 @@ static PyObject *after_fork_in_child(PyObject *self, PyObject *Py_UNUSED(ignored
 
     if (manager == NULL)
         return NULL;
-    if (manager != Py_None && diag_manager_of(manager)->background.event != NULL)
+    if (manager != Py_None && diag_manager_of(manager)->background.event != NULL &&
+        !diag_manager_of(manager)->background.is_greenlet)
         outcome = start_in_child(diag_manager_of(manager));
     Py_DECREF(manager);
     if (outcome < 0)

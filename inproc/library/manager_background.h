@@ -5,7 +5,8 @@
  * put greenlets in the place of threads. It keeps its manager alive.
  *
  * Threading: the GIL.
- * Fork:      a child whose parent had the thread gets its own, by os.register_at_fork. */
+ * Fork:      a child whose parent had the thread gets its own, by os.register_at_fork; a greenlet
+ *            goes on there. */
 #ifndef DIAG_INPROC_LIBRARY_MANAGER_BACKGROUND_H
 #define DIAG_INPROC_LIBRARY_MANAGER_BACKGROUND_H
 

@@ -5,18 +5,24 @@
 
 #define WAIT_SLICE_US 50000 /* between two looks at the signals */
 
-/* The parent's lock is left as it is: a thread that is not here may hold it. */
+/* The parent's lock is left as it is: a thread that is not here may hold it, and its turn is over.
+ * That of a greenlet of this thread goes on. */
 static int make_lock(struct diag_manager_turn *turn) {
-    PyThread_type_lock lock;
+    struct diag_manager_turn made = {0};
 
     if (turn->lock != NULL && turn->pid == getpid())
         return 0;
-    lock = PyThread_allocate_lock();
-    if (lock == NULL) {
+    if (turn->is_taken && turn->thread == PyThreadState_GetID(diag_py_thread()))
+        made = *turn;
+    made.pid = getpid();
+    made.lock = PyThread_allocate_lock();
+    if (made.lock == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    *turn = (struct diag_manager_turn){.lock = lock, .pid = getpid()};
+    if (made.is_taken)
+        PyThread_acquire_lock(made.lock, NOWAIT_LOCK);
+    *turn = made;
     return 0;
 }
 
@@ -42,7 +48,7 @@ static bool is_importing(void) {
 static bool ask_for_another_pass(struct diag_manager_turn *turn) {
     if (!turn->is_taken)
         return false;
-    if (turn->thread != PyThread_get_thread_ident()) {
+    if (turn->thread != PyThreadState_GetID(diag_py_thread())) {
         if (!is_importing())
             return false;
         turn->is_wanted_outside = true;
@@ -73,7 +79,7 @@ int diag_manager_turn_take(struct diag_manager_turn *turn) {
     }
     turn->is_taken = true;
     turn->is_wanted_inside = turn->is_wanted_outside = false;
-    turn->thread = PyThread_get_thread_ident();
+    turn->thread = PyThreadState_GetID(diag_py_thread());
     turn->stack = diag_py_stack(diag_py_thread());
     return 1;
 }
@@ -86,10 +92,9 @@ bool diag_manager_turn_is_wanted_again(struct diag_manager_turn *turn, bool is_f
 }
 
 void diag_manager_turn_end(struct diag_manager_turn *turn) {
-    if (turn->pid != getpid() || !turn->is_taken)
-        return; /* a child that was forked from within the pass */
     turn->is_taken = false;
-    PyThread_release_lock(turn->lock);
+    if (turn->pid == getpid()) /* else it is a child that was forked from within the pass */
+        PyThread_release_lock(turn->lock);
 }
 
 void diag_manager_turn_done(struct diag_manager_turn *turn) {

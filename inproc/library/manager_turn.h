@@ -19,7 +19,7 @@
 struct diag_manager_turn {
     PyThread_type_lock lock; /* held by whose turn it is; NULL: not made yet */
     pid_t pid;               /* whose lock it is */
-    unsigned long thread;    /* whose turn it is, if is_taken */
+    uint64_t thread;         /* whose turn it is, if is_taken: PyThreadState_GetID, never reused */
     const void *stack;       /* the greenlet's: diag_py_stack */
     bool is_taken;
     bool is_wanted_inside; /* by a call from within the pass */
