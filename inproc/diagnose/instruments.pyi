@@ -23,7 +23,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _Tags = Union[Mapping[str, Any], Iterable[str]]
 
 class Instrument:
-    error_expiration: ClassVar[Optional[datetime]]
+    error_expiration: Optional[datetime]
     alters: ClassVar[bool]
     name: str
     value: str
@@ -45,7 +45,6 @@ class Instrument:
         expires: Optional[datetime] = ...,
         custom: Optional[Dict[str, Any]] = ...,
         mgr: Optional[InstrumentManager] = ...,
-        *,
         type: Any = ...,
     ) -> None: ...
     def __call__(self, function: _F) -> _F: ...
@@ -63,18 +62,17 @@ class _Writer(Protocol):
 
 class LogInstrument(Instrument):
     MAX_CHARS: ClassVar[int]
-    out: ClassVar[Optional[_Writer]]
+    out: Optional[_Writer]
     def emit(self, name: str, value: Any, tags: Any) -> None: ...
 
 class HistogramInstrument(Instrument):
-    def emit(self, name: str, value: float, tags: Optional[List[str]]) -> None: ...
+    def emit(self, name: str, value: Any, tags: Any) -> None: ...
 
 class IncrementInstrument(Instrument):
-    def emit(self, name: str, value: float, tags: Optional[List[str]]) -> None: ...
+    def emit(self, name: str, value: Any, tags: Any) -> None: ...
 
 class ProbeTestInstrument(Instrument):
-    @property
-    def log(self) -> List[Tuple[Any, Any]]: ...
+    log: List[Tuple[Any, Any]]
     @property
     def results(self) -> List[Any]: ...
 

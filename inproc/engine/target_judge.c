@@ -218,10 +218,12 @@ void diag_target_judge(struct diag_target_place *place, const char *text, enum d
         refuse(out, "is a property without a getter");
     else if (PyType_Check(object))
         refuse_class(out, (PyTypeObject *)object, text);
-    else if (reason_against(object) != NULL)
+    else if (reason_against(object) != NULL) {
         refuse(out, reason_against(object));
-    else if (is_builtin_function(object) || Py_IS_TYPE(object, &PyMethodDescr_Type) ||
-             Py_IS_TYPE(object, &PyClassMethodDescr_Type))
+        if (PyModule_Check(object))
+            out->error.status = DIAG_ERR_INVALID;
+    } else if (is_builtin_function(object) || Py_IS_TYPE(object, &PyMethodDescr_Type) ||
+               Py_IS_TYPE(object, &PyClassMethodDescr_Type))
         found_builtin(out, object, place->self, point);
     else
         judge_instance(out, place, text, point);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/library/alteration.h"
 
-#include "inproc/engine/interrupt.h"
 #include "inproc/library/binding.h"
 #include "inproc/library/firing.h"
 #include "inproc/library/instrument_error.h"
 #include "inproc/library/instrument_manager.h"
 #include "inproc/library/raised.h"
-
-/* The engine has these from its next version on. */
-#pragma weak diag_interception_arguments
-#pragma weak diag_interception_proceed
 
 /* ---- proceed ---- */
 
@@ -221,7 +216,7 @@ static PyObject *recover(struct diag_binding *binding, struct proceed *proceed,
         Py_DECREF(error);
     } else {
         diag_py_set_exception(error);
-        if (!diag_interrupt_take(true))
+        if (diag_hit_count_error(diag_interception_hit(interception)))
             diag_instrument_error(binding);
     }
     return own_outcome(proceed, interception, args, kwargs);

@@ -157,18 +157,6 @@ static void switch_off(struct diag_binding *binding) {
         call_finish(binding);
 }
 
-/* The spec is the engine's; but perhaps its target is a name that nobody has. */
-static int check_target(struct diag_binding *binding, struct diag_engine *engine) {
-    struct diag_error err;
-
-    if (diag_binding_check_target(binding, engine, &err) == DIAG_OK) {
-        binding->is_serving = true;
-        return 0;
-    }
-    diag_library_raise(&err);
-    return -1;
-}
-
 static int switch_on(struct diag_binding *binding) {
     struct diag_engine *engine = diag_library_engine(binding->library);
     struct diag_binding_terms terms, former;
@@ -202,8 +190,8 @@ static int switch_on(struct diag_binding *binding) {
     former = binding->terms;
     binding->terms = terms;
     diag_binding_terms_done(&former);
-    binding->is_on = true;
-    return check_target(binding, engine);
+    binding->is_on = binding->is_serving = true;
+    return 0;
 }
 
 int diag_binding_update(struct diag_binding *binding) {
@@ -237,10 +225,24 @@ int diag_binding_update(struct diag_binding *binding) {
     return result;
 }
 
+/* The spec is the engine's; but perhaps its target is a name that nobody has. */
+static int check_target(struct diag_binding *binding) {
+    struct diag_error err;
+
+    if (!binding->is_put ||
+        diag_binding_check_target(binding, binding->library->engine, &err) == DIAG_OK)
+        return 0;
+    binding->is_serving = false; /* until it is hit */
+    diag_library_raise(&err);
+    return -1;
+}
+
 int diag_binding_want(struct diag_binding *binding, bool is_wanted) {
     binding->is_wanted = is_wanted;
     binding->is_failed = false;
-    return diag_binding_update(binding);
+    if (diag_binding_update(binding) < 0)
+        return -1;
+    return is_wanted ? check_target(binding) : 0;
 }
 
 /* Of a snapshot: finish() and the like may add and remove bindings. */
@@ -270,17 +272,4 @@ int diag_binding_instrument_changed(struct diag_instrument_object *instrument) {
 void diag_binding_expire(struct diag_binding *binding) {
     if (diag_binding_update(binding) < 0)
         PyErr_Clear(); /* it has been renewed meanwhile; its status says what is wrong */
-}
-
-int diag_binding_is_stale(const struct diag_binding *binding) {
-    PyObject *manager = diag_instrument_manager(binding->instrument);
-    PyObject *globals = diag_manager_globals(binding->library, manager);
-    bool is_same;
-
-    if (globals == NULL && PyErr_Occurred())
-        return -1;
-    is_same = globals == NULL ? binding->terms.globals == binding->own_globals
-                              : binding->terms.globals == globals;
-    Py_XDECREF(globals);
-    return !is_same || diag_instrument_tags(binding->instrument) != binding->terms.tags;
 }

@@ -60,8 +60,8 @@ DIAG_MUST_CHECK int diag_binding_add_type(struct diag_library *library);
 struct diag_binding *diag_binding_new(struct diag_library *library, struct diag_probe_object *probe,
                                       struct diag_instrument_object *instrument);
 
-/* Wants it on or off, and sees to it. -1 with an exception: it cannot be armed; it is off then, and
- * still wanted. */
+/* Wants it on or off, and sees to it. -1 with an exception: it cannot be armed, and is still
+ * wanted; it is off then, unless its target is a name that may yet come (AttributeError). */
 DIAG_MUST_CHECK int diag_binding_want(struct diag_binding *binding, bool is_wanted);
 
 /* Looks again, as something that it depends on may have changed. */
@@ -76,9 +76,9 @@ void diag_binding_expire(struct diag_binding *binding);
 /* From a hit: has it updated soon. */
 void diag_binding_update_soon(struct diag_binding *binding);
 
-/* 1 if what the engine has compiled is no longer what the instrument means: other globals, or other
- * tags in `custom`. -1 with an exception: the manager's globals are no dict. */
-DIAG_MUST_CHECK int diag_binding_is_stale(const struct diag_binding *binding);
+/* The global_namespace of the manager of the moment, or one of its own. A new reference to a dict;
+ * NULL with an exception. */
+PyObject *diag_binding_globals(struct diag_binding *binding);
 
 /* A dict {state, message, mechanism, hits, errors, skips}; a new reference. */
 PyObject *diag_binding_status(struct diag_binding *binding);

@@ -39,9 +39,9 @@ bool diag_binding_terms_equal(const struct diag_binding_terms *a,
            a->alters == b->alters;
 }
 
-/* A new reference. */
-static PyObject *globals_of(struct diag_binding *binding, PyObject *manager) {
-    PyObject *globals = diag_manager_globals(binding->library, manager);
+PyObject *diag_binding_globals(struct diag_binding *binding) {
+    PyObject *globals =
+        diag_manager_globals(binding->library, diag_instrument_manager(binding->instrument));
 
     if (globals != NULL || PyErr_Occurred())
         return globals;
@@ -58,10 +58,10 @@ int diag_binding_terms_take(struct diag_binding *binding, struct diag_binding_te
 
     if (diag_field_refresh(instrument) < 0)
         return -1;
-    manager = diag_instrument_manager(instrument);
-    terms.globals = globals_of(binding, manager);
+    terms.globals = diag_binding_globals(binding);
     if (terms.globals == NULL)
         return -1;
+    manager = diag_instrument_manager(instrument);
     terms.tags = Py_XNewRef(diag_instrument_tags(instrument));
     if (terms.tags != NULL && !PyUnicode_Check(terms.tags)) {
         PyErr_Format(PyExc_TypeError, "%s: must be a str, not %.200s", DIAG_TAGS_KEY,

@@ -65,7 +65,11 @@ static int attach(struct diag_instrument_object *instrument, PyObject *function,
         Py_DECREF(object);
         return -1;
     }
-    Py_XSETREF(probe->callable, is_found_by_names(target) ? NULL : Py_NewRef(function));
+    /* only calls of a function object can be altered */
+    if (!diag_instrument_alters(instrument) && is_found_by_names(target))
+        Py_CLEAR(probe->callable);
+    else
+        Py_XSETREF(probe->callable, Py_NewRef(function));
     key = diag_probe_key_for(probe, instrument);
     if (key != NULL && diag_probe_put(probe, key, (PyObject *)instrument) == 0)
         result = diag_probe_start(probe);

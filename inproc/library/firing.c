@@ -247,22 +247,13 @@ static int check_call(struct diag_binding *binding, const struct diag_hit *hit) 
 
 /* What the engine has compiled may have been overtaken by an assignment that it did not see. */
 static int prepare(struct diag_binding *binding, struct diag_firing *firing) {
-    int is_stale = diag_binding_is_stale(binding);
-
-    if (is_stale < 0)
+    firing->globals = diag_binding_globals(binding);
+    if (firing->globals == NULL)
         return -1;
-    firing->is_stale = is_stale;
-    firing->globals = Py_NewRef(binding->terms.globals);
-    if (is_stale) {
-        PyObject *manager = diag_instrument_manager(binding->instrument);
-        PyObject *globals = diag_manager_globals(binding->library, manager);
-
-        if (globals == NULL && PyErr_Occurred())
-            return -1;
-        if (globals != NULL)
-            Py_SETREF(firing->globals, globals);
+    firing->is_stale = firing->globals != binding->terms.globals ||
+                       diag_instrument_tags(binding->instrument) != binding->terms.tags;
+    if (firing->is_stale)
         diag_binding_update_soon(binding);
-    }
     return 0;
 }
 

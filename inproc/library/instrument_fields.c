@@ -166,9 +166,9 @@ int diag_field_init(struct diag_instrument_object *instrument, enum diag_field f
                     PyObject *value) {
     PyObject *name = instrument->library->names[field_names[field]];
 
-    if (is_hidden(instrument, field))
-        return PyObject_SetAttr((PyObject *)instrument, name, value);
-    return diag_field_set(instrument, field, value);
+    if (diag_field_set(instrument, field, value) < 0)
+        return -1;
+    return is_hidden(instrument, field) ? PyObject_SetAttr((PyObject *)instrument, name, value) : 0;
 }
 
 int diag_field_refresh(struct diag_instrument_object *instrument) {

@@ -28,7 +28,7 @@ PyObject *diag_field_get(const struct diag_instrument_object *instrument, enum d
 DIAG_MUST_CHECK int diag_field_set(struct diag_instrument_object *instrument, enum diag_field field,
                                    PyObject *value);
 
-/* The same through the class's own attribute, if it has one of this name. */
+/* The same, and for the class's own attribute, if it has one of this name. */
 DIAG_MUST_CHECK int diag_field_init(struct diag_instrument_object *instrument,
                                     enum diag_field field, PyObject *value);
 

@@ -171,7 +171,8 @@ static PyObject *bind(PyObject *module, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"_bind", bind, METH_VARARGS, bind_doc},
-    {"attach_to", diag_probes_attach_to, METH_O, diag_probes_attach_to_doc},
+    {"attach_to", (PyCFunction)(void (*)(void))diag_probes_attach_to, METH_VARARGS | METH_KEYWORDS,
+     diag_probes_attach_to_doc},
     {"start_all", diag_probes_start_all, METH_NOARGS, diag_probes_start_all_doc},
     {NULL, NULL, 0, NULL},
 };

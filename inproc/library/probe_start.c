@@ -97,6 +97,8 @@ static int check_target(struct diag_probe_object *probe) {
     if (target.outcome == DIAG_TARGET_FOUND ||
         (target.outcome == DIAG_TARGET_PENDING && err.status != DIAG_ERR_NOT_FOUND))
         return 0;
+    if (target.outcome == DIAG_TARGET_PENDING)
+        diag_error_prefix(&err, "target");
     diag_library_raise(&err);
     return -1;
 }
@@ -144,13 +146,19 @@ PyObject *diag_probe_attach(struct diag_library *library, PyObject *target) {
 
 /* ---- functions of diagnose.probes ---- */
 
-const char diag_probes_attach_to_doc[] = "attach_to($module, target, /)\n--\n\n"
+const char diag_probes_attach_to_doc[] = "attach_to($module, /, target)\n--\n\n"
                                          "The FunctionProbe of the target (a str, see "
                                          "FunctionProbe), made if there is none yet. It has\n"
                                          "no instruments then, and is not started.\n\n"
                                          "Raises TypeError (the target is no str).";
 
-PyObject *diag_probes_attach_to(PyObject *module, PyObject *target) {
+PyObject *diag_probes_attach_to(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char target_keyword[] = "target";
+    static char *keywords[] = {target_keyword, NULL};
+    PyObject *target;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:attach_to", keywords, &target))
+        return NULL;
     return diag_probe_attach(PyModule_GetState(module), target);
 }
 

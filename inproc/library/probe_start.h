@@ -15,7 +15,7 @@ DIAG_MUST_CHECK int diag_probe_stop(struct diag_probe_object *probe);
 PyObject *diag_probe_attach(struct diag_library *library, PyObject *target);
 
 /* The functions attach_to(target) and start_all(). */
-PyObject *diag_probes_attach_to(PyObject *module, PyObject *target);
+PyObject *diag_probes_attach_to(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *diag_probes_start_all(PyObject *module, PyObject *unused);
 extern const char diag_probes_attach_to_doc[];
 extern const char diag_probes_start_all_doc[];

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""The tests of the library run on the built package:
+
+    bazel build //inproc/diagnose:package //tests/python/library:all
+    PYTHONPATH=bazel-bin/inproc/diagnose/package:bazel-bin/tests/python/library \\
+        python3 -m pytest tests/python/library
+
+Other interpreters than Debian's need /usr/lib/python3/dist-packages on PYTHONPATH, too, for pytest.
+"""
+import sys
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Each test begins and ends without probes, and with the manager that there was."""
+    diagnose = sys.modules.get("diagnose")
+    manager = getattr(diagnose, "manager", None)
+    yield
+    if diagnose is None:
+        return
+    diagnose.manager = manager
+    for probe in list(diagnose.probes.active_probes.values()):
+        probe.instruments.clear()
+        probe.stop()
+    diagnose.probes.active_probes.clear()
