@@ -423,6 +423,36 @@ TEST_F(Sidecar, StopsWithoutController) {
     EXPECT_NE(access(path.c_str(), F_OK), 0);
 }
 
+TEST_F(Sidecar, NamesOfAProcessHaveALimit) {
+    Begin();
+    std::string longest(256, 'n'), too_long(257, 'n');
+    struct {
+        const std::string &container, &service;
+        const char *answer;
+    } const cases[] = {
+        {longest, longest, "welcome"},
+        {too_long, longest, "refused"},
+        {longest, too_long, "refused"},
+    };
+    int number = 0;
+    for (auto &c : cases) {
+        FakeProcess process(Uid(++number));
+        Diagnose__V1__ProcessInfo info = DIAGNOSE__V1__PROCESS_INFO__INIT;
+        info.uid = (char *)process.uid.c_str();
+        info.pid = 7;
+        info.container = (char *)c.container.c_str();
+        info.service = (char *)c.service.c_str();
+        ASSERT_EQ(process.Connect(path), DIAG_OK);
+        ASSERT_EQ(process.Send(DIAG_SHM_MESSAGE_HELLO, &info.base), DIAG_OK);
+        ASSERT_EQ(process.Receive(), c.answer);
+        if (process.refusal != "") {
+            EXPECT_NE(process.refusal.find("container or service has over 256 bytes"),
+                      std::string::npos)
+                << process.refusal;
+        }
+    }
+}
+
 TEST_F(Sidecar, SecondOneIsRefused) {
     Spawn();
     std::string command = "sidecar/diagnose-sidecar --controller=unix:/x --socket=" + path;
