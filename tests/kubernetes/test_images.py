@@ -100,8 +100,13 @@ def test_the_package_has_an_extension_for_each_python(images):
     files = Image(os.path.join(images, "inject.tar")).files
     versions = {path[len(NATIVE):].split("-")[1] for path in files if path.startswith(NATIVE)}
     assert "%d%d" % os.sys.version_info[:2] in versions
-    assert "usr/share/diagnose/diagnose/_bootstrap/sitecustomize.py" in files
-    assert not [path for path in files if path.endswith(".pyc")]
+    folder = "usr/share/diagnose/diagnose/_bootstrap/"
+    assert folder + "sitecustomize.py" in files
+    compiled = {path for path in files if path.startswith(folder + "__pycache__/")}
+    assert compiled == {"%s__pycache__/sitecustomize.cpython-%s.pyc" % (folder, version)
+                        for version in versions}
+    # 1: by hash, and not to be checked, as files in a volume have the time of their copy
+    assert {files[path][4:8] for path in compiled} == {b"\1\0\0\0"}
 
 
 def test_the_demo_knows_nothing_of_diagnose(images):

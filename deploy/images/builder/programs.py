@@ -39,6 +39,13 @@ class Built:
         output = _bazel("query", "labels(srcs, %s)" % _EXTENSIONS, capture_output=True).stdout
         return sorted(output.split())
 
+    def pythons(self):
+        """Paths of the interpreters that the extensions were built for."""
+        table = os.path.join(self._info("output_base"), "external", "pythons", "pythons.tsv")
+        with open(table) as file:
+            rows = [line.rstrip("\n").split("\t") for line in file]
+        return [row[2] for row in rows if row[1] != "missing"]
+
     def linked_packages(self, label):
         """Debian's packages with an archive of which something is linked into the program, by
         linking it once more, with a map."""

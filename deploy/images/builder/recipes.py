@@ -3,6 +3,8 @@
 import functools
 import os
 import py_compile
+import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -125,10 +127,42 @@ def _make_program_image(name, built, version, timestamp):
     return image
 
 
+# Where the package is in a pod, and who compiles it: where it is read-only, each process would
+# otherwise compile it anew, which costs time and half a megabyte.
+_PACKAGE_PLACE = "/opt/diagnose"
+_COMPILE = """
+import importlib.util, os, py_compile, sys
+place, *names = sys.argv[1:]
+for name in names:
+    target = importlib.util.cache_from_source(name)
+    py_compile.compile(name, target, os.path.join(place, name), doraise=True,
+                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def _add_compiled_package(tree, path, folder, pythons):
+    names = [os.path.relpath(os.path.join(where, name), folder)
+             for where, _, files in os.walk(folder) for name in files if name.endswith(".py")]
+    with tempfile.TemporaryDirectory(prefix="diagnose.") as work:
+        for name in names:
+            os.makedirs(os.path.join(work, os.path.dirname(name)), exist_ok=True)
+            shutil.copyfile(os.path.join(folder, name), os.path.join(work, name))
+        for python in pythons:
+            subprocess.run([python, "-I", "-c", _COMPILE, _PACKAGE_PLACE] + sorted(names), cwd=work,
+                           check=True)
+        for where, _, files in os.walk(work):
+            for name in files:
+                if name.endswith(".pyc"):
+                    full = os.path.join(where, name)
+                    tree.add_bytes(os.path.join(path, os.path.relpath(full, work)), _read(full))
+
+
 def _make_inject(built, version, timestamp):
     image = _make_program_image("inject", built, version, timestamp)
-    image.config["Cmd"] = ["--best-effort", "/opt/diagnose"]
+    image.config["Cmd"] = ["--best-effort", _PACKAGE_PLACE]
     image.own.add_copies("/usr/share/diagnose", built.package_folder())
+    _add_compiled_package(image.own, "/usr/share/diagnose", built.package_folder(),
+                          built.pythons())
     for label in built.extensions():
         image.programs[label] = "/usr/share/diagnose/diagnose/" + label.rpartition(":")[2]
         image.linked[label] = built.linked_packages(label)
