@@ -90,7 +90,7 @@ static PyObject *manager_repr(PyObject *self) {
 
 PyDoc_STRVAR(
     apply_doc,
-    "apply()\n--\n\n"
+    "apply($self)\n--\n\n"
     "Makes what is armed in this process what `specs` says: new specs get an instrument,\n"
     "edited ones another, those that are gone or have expired lose theirs. Costs next to\n"
     "nothing for specs that are as they were.\n\n"
@@ -121,7 +121,7 @@ static PyObject *apply(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 
 PyDoc_STRVAR(
     apply_in_background_doc,
-    "apply_in_background(period=60)\n--\n\n"
+    "apply_in_background($self, period=60)\n--\n\n"
     "Has a daemon thread, \"diagnose.manager\", call apply() at once and then every `period`\n"
     "seconds (int or float, more than 0). Called again, it changes the period, and applies.\n"
     "A forked child gets a thread of its own. The thread holds up no exit.\n\n"
@@ -148,7 +148,7 @@ static PyObject *apply_in_background(PyObject *self, PyObject *args, PyObject *k
 
 PyDoc_STRVAR(
     stop_background_doc,
-    "stop_background()\n--\n\n"
+    "stop_background($self)\n--\n\n"
     "Ends the thread of apply_in_background, once it is done with an apply() that is under\n"
     "way; does not wait for it. What is applied stays so. Idempotent.");
 
@@ -160,7 +160,7 @@ static PyObject *stop_background(PyObject *self, PyObject *Py_UNUSED(ignored)) {
 
 PyDoc_STRVAR(
     check_call_doc,
-    "check_call(probe, instrument, *args, **kwargs)\n--\n\n"
+    "check_call($self, probe, instrument, *args, **kwargs)\n--\n\n"
     "Whether this call of the probe's target is one for the instrument: True. For subclasses\n"
     "to override; args and kwargs are those of the call.");
 
@@ -175,7 +175,7 @@ static PyObject *check_call(PyObject *Py_UNUSED(self), PyObject *args,
 
 PyDoc_STRVAR(
     get_tags_doc,
-    "get_tags()\n--\n\n"
+    "get_tags($self)\n--\n\n"
     "Tags that every instrument of this manager adds to its own, as a dict or a list of str:\n"
     "{}. For subclasses to override.");
 
@@ -185,7 +185,7 @@ static PyObject *get_tags(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored
 
 PyDoc_STRVAR(
     handle_error_doc,
-    "handle_error(probe=None, instrument=None)\n--\n\n"
+    "handle_error($self, probe=None, instrument=None)\n--\n\n"
     "Called while sys.exc_info() is an error in an instrument (of which probe and instrument\n"
     "tell), in a spec, or in the store of the specs. Prints the traceback to sys.stderr. For\n"
     "subclasses to override.");
@@ -204,7 +204,7 @@ static PyObject *handle_error(PyObject *Py_UNUSED(self), PyObject *args, PyObjec
 
 PyDoc_STRVAR(
     mark_doc,
-    "mark(id, lastmodified, error)\n--\n\n"
+    "mark($self, id, lastmodified, error=None)\n--\n\n"
     "Called by apply() when `applied` of the spec does not say yet what came of it in this\n"
     "process: that this `lastmodified` (None if the spec has none) was applied, with this\n"
     "`error` (str, or None). Writes it into specs[id][\"applied\"]. For subclasses with stores\n"

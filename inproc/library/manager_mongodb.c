@@ -178,7 +178,7 @@ static PyObject *field_of_process(PyObject *self) {
 
 PyDoc_STRVAR(
     mark_doc,
-    "mark(id, lastmodified, error)\n--\n\n"
+    "mark($self, id, lastmodified, error=None)\n--\n\n"
     "As that of InstrumentManager; sets the field \"applied.PROCESS_ID\", with \"_\" for dots in\n"
     "the process id, by update_one.");
 
