@@ -12,8 +12,10 @@ PACKAGE = pathlib.Path(os.environ.get("DIAGNOSE_BIN", ROOT / "bazel-bin")) / "in
 PYTHON = "/usr/bin/python3"
 
 
-# What only stubs have: the shapes of dicts, protocols, and an attribute of instances.
+# What only stubs have: the shapes of dicts, protocols, an attribute of instances; and parameters that
+# may be given by position only, which stubs call by name so that overriding methods may, too.
 ONLY_IN_STUBS = r"""
+diagnose\.(instruments\.)?Instrument\.(check_call|handle_error)
 diagnose\.(SpecStatus|Status)
 diagnose\.instruments\._.*
 diagnose\.managers\.(Applied|Collection)
