@@ -6,6 +6,7 @@
 #include "inproc/engine/thread_state.h"
 #include "inproc/library/binding_terms.h"
 #include "inproc/library/function_probe.h"
+#include "inproc/library/import_end.h"
 #include "inproc/library/instrument_error.h"
 #include "inproc/library/instrument_manager.h"
 #include "lib/base/clock.h"
@@ -115,7 +116,7 @@ static void note_exception(struct diag_binding *binding) {
     diag_py_set_exception(exception);
 }
 
-static void remove_spec(struct diag_binding *binding) {
+void diag_binding_remove_spec(struct diag_binding *binding) {
     struct diag_engine *engine = binding->library->engine;
     struct diag_spec_status status;
     char id[DIAG_BINDING_ID_MAX];
@@ -152,17 +153,20 @@ static void switch_off(struct diag_binding *binding) {
     if (binding->is_put && diag_thread_state.is_in_probe)
         diag_binding_update_soon(binding); /* the call that was hit need not wait for it */
     else
-        remove_spec(binding);
+        diag_binding_remove_spec(binding);
     if (was_serving)
         call_finish(binding);
 }
 
 static int switch_on(struct diag_binding *binding) {
-    struct diag_engine *engine = diag_library_engine(binding->library);
+    struct diag_engine *engine;
     struct diag_binding_terms terms, former;
     struct diag_error err;
     enum diag_status status;
 
+    if (binding->library->is_stopped)
+        return 0;
+    engine = diag_library_engine(binding->library);
     if (engine == NULL || diag_binding_terms_take(binding, &terms) < 0) {
         note_exception(binding);
         return -1;
@@ -182,11 +186,13 @@ static int switch_on(struct diag_binding *binding) {
     binding->is_put = true;
     if (status != DIAG_OK) {
         diag_binding_terms_done(&terms);
-        remove_spec(binding);
+        diag_binding_remove_spec(binding);
         diag_library_raise(&err);
         note_exception(binding);
         return -1;
     }
+    if (binding->library->is_stopped) /* meanwhile */
+        diag_binding_remove_spec(binding);
     former = binding->terms;
     binding->terms = terms;
     diag_binding_terms_done(&former);
@@ -229,9 +235,12 @@ int diag_binding_update(struct diag_binding *binding) {
 static int check_target(struct diag_binding *binding) {
     struct diag_error err;
 
-    if (!binding->is_put ||
-        diag_binding_check_target(binding, binding->library->engine, &err) == DIAG_OK)
+    if (!binding->is_put || !diag_binding_is_pending(binding))
         return 0;
+    if (diag_binding_check_target(binding, &err) == DIAG_OK) {
+        diag_import_end_watch(binding->library, binding->probe->target);
+        return 0;
+    }
     binding->is_serving = false; /* until it is hit */
     diag_library_raise(&err);
     return -1;

@@ -84,6 +84,11 @@ PyObject *diag_binding_globals(struct diag_binding *binding);
 PyObject *diag_binding_status(struct diag_binding *binding);
 
 void diag_binding_after_fork(struct diag_library *library);
-void diag_binding_forget_engine(struct diag_library *library);
+
+/* At the interpreter's end: disarms all, and calls nobody. Threads may be at it still. */
+void diag_binding_stop_all(struct diag_library *library);
+
+/* Takes the spec from the engine, if it has it. */
+void diag_binding_remove_spec(struct diag_binding *binding);
 
 #endif

@@ -61,7 +61,18 @@ void diag_binding_after_fork(struct diag_library *library) {
     }
 }
 
-void diag_binding_forget_engine(struct diag_library *library) {
-    for (struct diag_binding *at = library->bindings; at != NULL; at = at->next)
-        at->is_put = at->is_on = at->is_serving = false;
+void diag_binding_stop_all(struct diag_library *library) {
+    PyObject *bindings = PyList_New(0);
+
+    for (struct diag_binding *at = library->bindings; bindings != NULL && at != NULL; at = at->next)
+        if (PyList_Append(bindings, (PyObject *)at) < 0)
+            Py_CLEAR(bindings);
+    for (Py_ssize_t i = 0; bindings != NULL && i < PyList_GET_SIZE(bindings); i++) {
+        struct diag_binding *binding = (struct diag_binding *)PyList_GET_ITEM(bindings, i);
+
+        binding->is_on = binding->is_serving = false;
+        diag_binding_remove_spec(binding);
+    }
+    Py_XDECREF(bindings);
+    PyErr_Clear();
 }

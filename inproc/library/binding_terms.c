@@ -148,18 +148,24 @@ static enum diag_point point_of(const struct diag_binding *binding) {
     return is_inside ? DIAG_POINT_END : DIAG_POINT_CALL;
 }
 
-enum diag_status diag_binding_check_target(const struct diag_binding *binding,
-                                           struct diag_engine *engine, struct diag_error *err) {
-    const char *text = PyUnicode_AsUTF8(binding->probe->target);
+bool diag_binding_is_pending(const struct diag_binding *binding) {
+    struct diag_engine *engine = binding->library->engine;
     struct diag_spec_status status;
     char id[DIAG_BINDING_ID_MAX];
+
+    diag_binding_id(binding, id);
+    return engine != NULL && diag_engine_status(engine, id, &status) &&
+           status.state == DIAG_SPEC_STATE_PENDING;
+}
+
+enum diag_status diag_binding_check_target(const struct diag_binding *binding,
+                                           struct diag_error *err) {
+    const char *text = PyUnicode_AsUTF8(binding->probe->target);
     struct diag_target target;
     enum diag_status result = DIAG_OK;
 
     PyErr_Clear();
-    diag_binding_id(binding, id);
-    if (text == NULL || !diag_engine_status(engine, id, &status) ||
-        status.state != DIAG_SPEC_STATE_PENDING)
+    if (text == NULL)
         return DIAG_OK;
     /* modules whose code still runs may yet have it */
     diag_target_resolve(text, point_of(binding), true, &target);

@@ -24,9 +24,12 @@ DIAG_MUST_CHECK enum diag_status diag_binding_terms_put(struct diag_binding *bin
                                                         struct diag_engine *engine,
                                                         struct diag_error *err);
 
-/* DIAG_ERR_NOT_FOUND: the spec waits for a name that its module, imported as it is, has not. */
+/* True if the engine waits for its target. */
+bool diag_binding_is_pending(const struct diag_binding *binding);
+
+/* Of one that waits: DIAG_ERR_NOT_FOUND if it is for a name that its module, imported as it is, has
+ * not. */
 DIAG_MUST_CHECK enum diag_status diag_binding_check_target(const struct diag_binding *binding,
-                                                           struct diag_engine *engine,
                                                            struct diag_error *err);
 
 #endif

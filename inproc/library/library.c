@@ -69,6 +69,10 @@ struct diag_engine *diag_library_engine(struct diag_library *library) {
     };
     struct diag_error err;
 
+    if (library->is_stopped) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is at its end: nothing is armed");
+        return NULL;
+    }
     if (library->engine == NULL && diag_engine_new(&sink, &library->engine, &err) != DIAG_OK)
         diag_library_raise(&err);
     return library->engine;
@@ -119,6 +123,7 @@ PyObject *diag_library_raise(const struct diag_error *err) {
     F(active_probes)                                                                               \
     F(package_globals)                                                                             \
     F(instruments_globals)                                                                         \
+    F(import_watches)                                                                              \
     F(warned_types)
 
 static int traverse(PyObject *module, visitproc visit, void *arg) {
@@ -141,16 +146,11 @@ static int clear(PyObject *module) {
     return 0;
 }
 
-static void stop(struct diag_library *library) {
-    struct diag_engine *engine = library->engine;
-
-    library->engine = NULL;
-    diag_binding_forget_engine(library);
-    diag_engine_free(engine);
-}
-
 static void free_state(void *module) {
-    stop(PyModule_GetState(module));
+    struct diag_library *library = PyModule_GetState(module);
+
+    diag_engine_free(library->engine);
+    library->engine = NULL;
     clear(module);
 }
 
@@ -217,11 +217,13 @@ static int make_names(struct diag_library *library) {
 static int make_state(struct diag_library *library) {
     library->active_probes = PyDict_New();
     library->warned_types = PyList_New(0);
+    library->import_watches = PyList_New(0);
     /* until diagnose/__init__.py has told the real ones */
     library->package_globals = PyDict_New();
     library->instruments_globals = PyDict_New();
     if (library->active_probes == NULL || library->warned_types == NULL ||
-        library->package_globals == NULL || library->instruments_globals == NULL)
+        library->import_watches == NULL || library->package_globals == NULL ||
+        library->instruments_globals == NULL)
         return -1;
     return make_names(library);
 }
@@ -292,6 +294,8 @@ void diag_library_after_fork(PyObject *module) {
 void diag_library_stop(PyObject *module) {
     struct diag_library *library = library_in(module);
 
-    if (library != NULL)
-        stop(library);
+    if (library == NULL)
+        return;
+    library->is_stopped = true;
+    diag_binding_stop_all(library);
 }

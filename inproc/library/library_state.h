@@ -38,10 +38,12 @@ struct diag_library {
     PyObject *active_probes;       /* dict: target -> FunctionProbe */
     PyObject *package_globals;     /* dict: the namespace of diagnose; has `manager` */
     PyObject *instruments_globals; /* dict: that of diagnose.instruments; has `statsd` */
+    PyObject *import_watches;      /* list: weak references, see import_end.h */
     PyObject *warned_types;        /* list: weak references to classes that were warned of */
 
     struct diag_binding *bindings; /* all that there are, borrowed */
     uint64_t last_binding;         /* the number of the newest */
+    bool is_stopped;               /* the interpreter is at its end: nothing is armed any more */
     bool is_sweep_due;             /* a pending call will disarm what is off */
 };
 
@@ -51,7 +53,8 @@ static inline struct diag_library *diag_library_of(PyObject *object) {
     return diag_library_of_type(Py_TYPE(object));
 }
 
-/* The engine, made at first use; NULL with an exception: this interpreter is not supported. */
+/* The engine, made at first use, and there until the end; NULL with an exception: this interpreter
+ * is not supported, or at its end. */
 struct diag_engine *diag_library_engine(struct diag_library *library);
 
 /* Makes a heap type of the library's, with `base` (NULL: object), and adds it to `module` under

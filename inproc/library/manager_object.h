@@ -11,8 +11,8 @@
 /* The thread of apply_in_background. */
 struct diag_manager_background {
     double period_s;
-    PyObject *event; /* threading.Event that cuts a wait short; a thread ends when this is not its
-                        own any more. NULL: no thread is wanted */
+    PyObject *event;  /* threading.Event that cuts a wait short; a thread ends when this is not its
+                         own any more. NULL: no thread is wanted */
     bool is_greenlet; /* it is no thread, and goes on in the child of a fork */
     bool has_fork_hook;
 };

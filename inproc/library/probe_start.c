@@ -123,6 +123,8 @@ static int want_all(struct diag_probe_object *probe, bool is_wanted) {
 
 int diag_probe_start(struct diag_probe_object *probe) {
     probe->is_running = true;
+    if (probe->library->is_stopped)
+        return 0;
     if (PyDict_GET_SIZE(probe->bindings) == 0)
         return check_target(probe);
     return want_all(probe, true);

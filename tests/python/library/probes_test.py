@@ -194,6 +194,21 @@ def test_a_module_that_comes_later(module):
     assert instrument.results == [5]
 
 
+def test_started_while_the_module_is_imported(module):
+    module("early_module", """
+        import diagnose
+        instrument = diagnose.ProbeTestInstrument("n", "x")
+        probe = diagnose.probes.attach_to("early_module.f")
+        probe.instruments["n"] = instrument
+        probe.start()
+        def f(x):
+            return x
+    """)
+    early = importlib.import_module("early_module")
+    early.f(5)
+    assert early.instrument.results == [5]
+
+
 def test_status():
     instrument = sensor()
     probe = probe_on(samples.plain, instrument, start=False)
