@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The tests of the library run on the built package:
 
-    bazel build //inproc/diagnose:package //tests/python/library:all
-    PYTHONPATH=bazel-bin/inproc/diagnose/package:bazel-bin/tests/python/library \\
-        python3 -m pytest tests/python/library
+    bazel build //inproc/diagnose:package
+    PYTHONPATH=bazel-bin/inproc/diagnose/package python3 -m pytest tests/python/library
 
 Other interpreters than Debian's need /usr/lib/python3/dist-packages on PYTHONPATH, too, for pytest.
 """
