@@ -314,8 +314,8 @@ static bool is_meant(const struct diag_action *action, const struct diag_call *c
     return is_same;
 }
 
-bool diag_action_is_due(struct diag_action *action, const struct diag_call *call,
-                        uint64_t now_unix_ns) {
+static inline bool is_due(struct diag_action *action, const struct diag_call *call,
+                          uint64_t now_unix_ns) {
     if (!action->is_active)
         return false;
     if (now_unix_ns != 0 && action->expires_unix_ns != 0 &&
@@ -330,11 +330,16 @@ bool diag_action_is_due(struct diag_action *action, const struct diag_call *call
     return true;
 }
 
+bool diag_action_is_due(struct diag_action *action, const struct diag_call *call,
+                        uint64_t now_unix_ns) {
+    return is_due(action, call, now_unix_ns);
+}
+
 void diag_action_fire(struct diag_action *action, const struct diag_call *call,
                       uint64_t now_unix_ns) {
     PyObject *value, *tags = NULL;
 
-    if (!diag_action_is_due(action, call, now_unix_ns))
+    if (!is_due(action, call, now_unix_ns))
         return;
     if (action->constant != NULL) {
         action->hits++;

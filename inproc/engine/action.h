@@ -16,8 +16,6 @@
 struct diag_action {
     size_t references;
     const struct diag_engine_sink *sink; /* valid while is_active */
-    struct diag_runtime *runtime;        /* owned */
-    struct diag_handler handler;         /* all zero: none; its objects are owned */
     char *spec_id;
     enum diag_point point;
     int line;           /* LINE: which */
@@ -43,6 +41,10 @@ struct diag_action {
     char message[DIAG_SPEC_STATUS_MESSAGE_MAX + 1];
     uint64_t hits, errors, dropped;
     uint64_t skips[DIAG_SKIP_COUNT];
+
+    /* Last, as hits of the fleet's specs have no use for them. */
+    struct diag_runtime *runtime; /* owned */
+    struct diag_handler handler;  /* all zero: none; its objects are owned */
 };
 
 /* What an action reports to, and takes its Python objects from. */

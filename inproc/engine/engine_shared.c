@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "inproc/engine/import_watch.h"
+#include "lib/base/cleanup.h"
 #include "lib/base/clock.h"
 
 #define VERIFY_INTERVAL_NS DIAG_NS_PER_S
@@ -62,13 +63,14 @@ void diag_engine_shared_want_retry(void) {
 }
 
 enum diag_status diag_engine_shared_join(struct diag_engine *engine, struct diag_error *err) {
-    enum diag_status status;
+    struct diag_runtime *runtime = NULL;
+    enum diag_status status = shared.runtime == NULL ? diag_runtime_new(&runtime, err) : DIAG_OK;
 
-    if (shared.runtime == NULL) {
-        status = diag_runtime_new(&shared.runtime, err);
-        if (status != DIAG_OK)
-            return status;
-    }
+    if (status != DIAG_OK)
+        return status;
+    if (shared.runtime == NULL) /* no other thread has brought one meanwhile */
+        shared.runtime = DIAG_TAKE_PTR(runtime);
+    diag_runtime_unref(runtime);
     engine->table.sink = &engine->sink;
     engine->table.runtime = shared.runtime;
     engine->table.probes = &shared.probes;
@@ -217,8 +219,8 @@ void diag_engine_shared_release(void) {
             engine->next = leaving;
             leaving = engine;
         }
-    } while (engine != NULL);
-    update_import_watch();
+        update_import_watch();
+    } while (engine != NULL || shared.has_word || shared.is_retry_wanted);
     gone = take_gone();
     finish_if_unused();
     shared.is_busy = false;
