@@ -72,12 +72,19 @@ class Cluster:
                     self.node.load(os.path.join(self.images, name))
             self.tls = self.node.path("tls")
             self.secrets = make_certificates(self.tls)
-            [manifest] = pods.pods_of(self._controller_documents)
-            self.controller = self.node.play(manifest, self.secrets)
-            eventually(lambda: self.ctl("get", "specs", "--timeout=1").returncode == 0, 20,
-                       "the controller's answer")
+            try:
+                self._start_controller()
+            except AssertionError:
+                self.print_logs()
+                raise
             self._stack = stack.pop_all()
         return self
+
+    def _start_controller(self):
+        [manifest] = pods.pods_of(self._controller_documents)
+        self.controller = self.node.play(manifest, self.secrets)
+        eventually(lambda: self.ctl("get", "specs", "--timeout=1").returncode == 0, 20,
+                   "the controller's answer")
 
     def __exit__(self, kind, value, traceback):
         if kind is not None:
