@@ -42,7 +42,9 @@ def _static_linkopts(ctx, package):
         if flag.startswith("-l") and flag not in dynamic and flag not in archives:
             archives.append(flag)
     return (["-Wl,-Bstatic", "-Wl,--start-group"] + archives +
-            ["-Wl,--end-group", "-Wl,-Bdynamic", "-lstdc++", "-lm", "-ldl", "-lpthread"])
+            # libstdc++ as an archive, too: it is mapped into each process whole, and used a little of
+            ["-Wl,--end-group", "-l:libstdc++.a", "-Wl,-Bdynamic", "-static-libgcc",
+             "-Wl,--as-needed", "-lm", "-ldl", "-lpthread"])
 
 system_library = repository_rule(
     implementation = _system_library_impl,
