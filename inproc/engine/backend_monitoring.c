@@ -27,8 +27,8 @@
 #include <structmember.h>
 
 #include "inproc/engine/describe.h"
+#include "inproc/engine/guard.h"
 #include "inproc/engine/pointer_table.h"
-#include "inproc/engine/thread_state.h"
 
 #define TOOL_NAME "diagnose"
 
@@ -71,7 +71,7 @@ static inline struct entry *find(const void *code) {
 }
 
 static inline bool is_reentrant(struct diag_observer *observer) {
-    if (DIAG_LIKELY(!diag_thread_state_get()->is_in_probe))
+    if (!diag_guard_is_up(diag_thread_state_get()))
         return false;
     observer->reentrant++;
     return true;

@@ -24,9 +24,9 @@
 #include <string.h>
 #include <structmember.h>
 
+#include "inproc/engine/guard.h"
 #include "inproc/engine/init_cache.h"
 #include "inproc/engine/pointer_table.h"
-#include "inproc/engine/thread_state.h"
 
 /* A function's version, and what it stands for. */
 struct version {
@@ -135,7 +135,7 @@ static PyObject *thunk(PyObject *callable, PyObject *const *args, size_t nargsf,
     original = entry->original;
     hook = entry->hook;
     leave = hook->leave; /* the hook may be gone after the call */
-    if (DIAG_UNLIKELY(thread->is_in_probe) && !hook->is_never_left_out) {
+    if (diag_guard_is_up(thread) && !hook->is_never_left_out) {
         hook->reentrant++;
         return call_original(original, callable, args, nargsf, kwnames);
     }

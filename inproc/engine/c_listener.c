@@ -33,7 +33,7 @@ void diag_c_listener_free(struct diag_c_listener *listener) {
 void diag_c_pass(struct diag_c_listener *listener) {
     struct diag_hook *hook = listener->hook;
 
-    if (diag_thread_state_get()->is_in_probe) {
+    if (diag_guard_is_up(diag_thread_state_get())) {
         hook->reentrant++;
         return;
     }

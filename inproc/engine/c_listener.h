@@ -13,7 +13,7 @@
 
 #include "inproc/engine/backend.h"
 #include "inproc/engine/c_callable.h"
-#include "inproc/engine/thread_state.h"
+#include "inproc/engine/guard.h"
 
 struct diag_c_listener {
     size_t references;
@@ -72,7 +72,7 @@ static inline bool diag_c_begin(struct diag_c_listener *listener, PyObject *self
 
     if (DIAG_UNLIKELY(diag_py_is_other_interpreter()) || !diag_c_is_heard(listener, self))
         return false;
-    if (DIAG_UNLIKELY(thread->is_in_probe || diag_thread_state_is_stack_low(thread))) {
+    if (diag_guard_is_up(thread) || DIAG_UNLIKELY(diag_thread_state_is_stack_low(thread))) {
         diag_c_pass(listener);
         return false;
     }

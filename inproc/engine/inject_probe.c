@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "inproc/engine/thread_state.h"
+#include "inproc/engine/guard.h"
 
 #define TYPE_NAME "diagnose.probe"
 
@@ -119,7 +119,7 @@ static int hit(PyObject *self) {
         return 1;
     if (DIAG_UNLIKELY(probe->version != probe->link->version) && !is_wanted(observer, probe))
         return 1;
-    if (DIAG_UNLIKELY(diag_thread_state_get()->is_in_probe)) {
+    if (diag_guard_is_up(diag_thread_state_get())) {
         observer->reentrant++;
         return 1;
     }

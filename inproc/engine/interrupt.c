@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "inproc/engine/thread_state.h"
+#include "inproc/engine/guard.h"
 
 /* The Python function that a handler comes down to, borrowed from it: that of a bound method, of a
  * functools.partial, of an instance with __call__. NULL: there is none. */
@@ -131,7 +131,7 @@ bool diag_interrupt_take(bool may_be_ctrl_c) {
 
 /* If that instruction is one of the next instrument's, it is kept once more. */
 static int raise_now(void *exception) {
-    if (diag_thread_state.is_in_probe) {
+    if (diag_guard_is_up(&diag_thread_state)) {
         PyObject *former = diag_thread_state.interrupt;
 
         diag_thread_state.interrupt = exception;

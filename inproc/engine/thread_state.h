@@ -19,8 +19,11 @@ struct diag_thread_state {
     uint64_t thread_id; /* the operating system's; 0: this struct is not filled in yet */
     uintptr_t stack_low;
     size_t stack_reserve; /* closer to stack_low than this is too close */
-    bool is_in_probe;     /* an instrument runs: probes do not fire */
-    void *interrupt;      /* an exception to raise afterwards: see interrupt.h */
+    bool is_in_probe;     /* an instrument runs, perhaps that of another greenlet: see guard.h */
+    bool has_probe_stack;
+    const void *probe_stack;               /* of the greenlet whose instrument it is */
+    struct diag_guard_stack *other_stacks; /* of further greenlets that have one running */
+    void *interrupt;                       /* an exception to raise afterwards: see interrupt.h */
 };
 
 extern __thread struct diag_thread_state diag_thread_state

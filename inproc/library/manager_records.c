@@ -115,10 +115,11 @@ void diag_manager_record_settle(struct diag_manager_record *record,
 
 void diag_manager_records_remove(struct diag_manager_records *records,
                                  struct diag_manager_record *record) {
-    for (size_t i = 0; i < records->count; i++)
-        if (records->all[i] == record)
-            records->all[i] = NULL;
-    if (PyDict_DelItem(records->positions, record->id) < 0)
+    PyObject *position = PyDict_GetItemWithError(records->positions, record->id);
+
+    if (position != NULL)
+        records->all[PyLong_AsSize_t(position)] = NULL;
+    if (position == NULL || PyDict_DelItem(records->positions, record->id) < 0)
         PyErr_Clear();
     record_free(record);
 }

@@ -296,7 +296,7 @@ assert threads == [2 * n for n in range(1000, 1010)]
 """
 
 
-@pytest.mark.parametrize("kind", ["append"])
+@pytest.mark.parametrize("kind", ["append", "yielding"])
 def test_gevent(programs, kind):
     """Hits of a greenlet count while another one is in the middle of an instrument."""
     pytest.importorskip("gevent")

@@ -28,6 +28,14 @@ struct probe {
 static struct probe *probes[PROBES_MAX];
 static int probe_count;
 
+/* As a guard does that is up for all greenlets (guard.h). */
+static void set_in_probe(bool is_in_probe) {
+    struct diag_thread_state *state = diag_thread_state_get();
+
+    state->is_in_probe = state->has_probe_stack = is_in_probe;
+    state->probe_stack = NULL;
+}
+
 static bool enter(struct diag_hook *hook, struct diag_call *call) {
     struct probe *probe = DIAG_CONTAINER_OF(hook, struct probe, hook);
 
@@ -38,9 +46,9 @@ static bool enter(struct diag_hook *hook, struct diag_call *call) {
     if (probe->mode == MODE_CALL) {
         PyObject *result;
 
-        diag_thread_state_get()->is_in_probe = true;
+        set_in_probe(true);
         result = PyObject_CallNoArgs(probe->callback);
-        diag_thread_state_get()->is_in_probe = false;
+        set_in_probe(false);
         if (result == NULL)
             PyErr_WriteUnraisable(probe->callback);
         Py_XDECREF(result);

@@ -81,6 +81,14 @@ static PyObject *raise_error(const struct diag_error *error) {
     return NULL;
 }
 
+/* As a guard does that is up for all greenlets (guard.h). */
+static void set_in_probe(bool is_in_probe) {
+    struct diag_thread_state *state = diag_thread_state_get();
+
+    state->is_in_probe = state->has_probe_stack = is_in_probe;
+    state->probe_stack = NULL;
+}
+
 static void record(struct diag_observer *observer, diag_py_frame *frame, const char *kind,
                    PyObject *value) {
     struct recorder *recorder = (struct recorder *)observer;
@@ -91,14 +99,14 @@ static void record(struct diag_observer *observer, diag_py_frame *frame, const c
     if (recorder->events == NULL)
         return;
     line = PyCode_Addr2Line(frame->f_code, _PyInterpreterFrame_LASTI(frame) * 2);
-    diag_thread_state_get()->is_in_probe = true;
+    set_in_probe(true);
     event = Py_BuildValue("(siO)", kind, line, value == NULL ? Py_None : value);
     if (event != NULL && PyList_Append(recorder->events, event) < 0)
         PyErr_Clear();
     if (recorder->hook != NULL) /* what it raises stays set, for the backend to see to */
         Py_XDECREF(PyObject_CallOneArg(recorder->hook, event));
     Py_XDECREF(event);
-    diag_thread_state_get()->is_in_probe = false;
+    set_in_probe(false);
 }
 
 static void start(struct diag_observer *observer, diag_py_frame *frame) {
