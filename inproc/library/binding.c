@@ -25,6 +25,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->terms.globals);
     Py_VISIT(self->terms.callable);
     Py_VISIT(self->own_globals);
+    Py_VISIT(self->library->module);
     return 0;
 }
 
@@ -62,6 +63,7 @@ static void dealloc(PyObject *object) {
     clear(object);
     Py_CLEAR(self->instrument);
     Py_CLEAR(self->probe);
+    diag_library_unref(self->library);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -92,7 +94,7 @@ struct diag_binding *diag_binding_new(struct diag_library *library, struct diag_
 
     if (self == NULL)
         return NULL;
-    self->library = library;
+    self->library = diag_library_ref(library);
     self->probe = (struct diag_probe_object *)Py_NewRef((PyObject *)probe);
     self->instrument = (struct diag_instrument_object *)Py_NewRef((PyObject *)instrument);
     self->number = ++library->last_binding;

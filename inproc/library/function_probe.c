@@ -120,7 +120,7 @@ static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     if (self == NULL)
         return NULL;
-    self->library = library;
+    self->library = diag_library_ref(library);
     self->bindings = PyDict_New();
     self->instruments = diag_instrument_map_new(self);
     if (self->bindings == NULL || self->instruments == NULL)
@@ -192,6 +192,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->callable);
     Py_VISIT(self->instruments);
     Py_VISIT(self->bindings);
+    Py_VISIT(self->library->module);
     return 0;
 }
 
@@ -215,6 +216,7 @@ static void dealloc(PyObject *object) {
     Py_CLEAR(self->instruments);
     Py_CLEAR(self->bindings);
     Py_CLEAR(self->target);
+    diag_library_unref(self->library);
     type->tp_free(object);
     Py_DECREF(type);
 }

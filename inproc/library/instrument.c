@@ -72,7 +72,7 @@ static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)args;
     (void)kwargs;
     if (self != NULL)
-        ((struct diag_instrument_object *)self)->library = library;
+        ((struct diag_instrument_object *)self)->library = diag_library_ref(library);
     return self;
 }
 
@@ -116,6 +116,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
         Py_VISIT(diag_field_get(self, (enum diag_field)field));
     Py_VISIT(self->codes);
     Py_VISIT(self->log);
+    Py_VISIT(self->library->module);
     return 0;
 }
 
@@ -143,6 +144,7 @@ static void dealloc(PyObject *object) {
     if (self->weak_references != NULL)
         PyObject_ClearWeakRefs(object);
     clear(object);
+    diag_library_unref(self->library);
     type->tp_free(object);
     Py_DECREF(type);
 }

@@ -5,8 +5,7 @@
  * at work on, or is refused and leaves the old one.
  *
  * Threading: the GIL.
- * Ownership: an instrument borrows its library. Bindings own the instrument, and take themselves
- *            off its list when they are freed. */
+ * Ownership: bindings own the instrument, and take themselves off its list when they are freed. */
 #ifndef DIAG_INPROC_LIBRARY_INSTRUMENT_H
 #define DIAG_INPROC_LIBRARY_INSTRUMENT_H
 

@@ -135,23 +135,18 @@ static int traverse(PyObject *module, visitproc visit, void *arg) {
     return 0;
 }
 
-static int clear(PyObject *module) {
-    struct diag_library *library = PyModule_GetState(module);
-
-#define CLEAR(name) Py_CLEAR(library->name);
-    EACH_REFERENCE(CLEAR)
-#undef CLEAR
-    for (int i = 0; i < DIAG_NAME_COUNT; i++)
-        Py_CLEAR(library->names[i]);
-    return 0;
-}
-
+/* There is no m_clear: types, dicts and lists break every cycle that the module is in, and what is
+ * left of the library's objects needs the state until the last of them is gone. */
 static void free_state(void *module) {
     struct diag_library *library = PyModule_GetState(module);
 
     diag_engine_free(library->engine);
     library->engine = NULL;
-    clear(module);
+#define CLEAR(name) Py_CLEAR(library->name);
+    EACH_REFERENCE(CLEAR)
+#undef CLEAR
+    for (int i = 0; i < DIAG_NAME_COUNT; i++)
+        Py_CLEAR(library->names[i]);
 }
 
 PyDoc_STRVAR(bind_doc, "_bind(package, instruments)\n--\n\n"
@@ -183,7 +178,6 @@ static struct PyModuleDef definition = {
     .m_size = sizeof(struct diag_library),
     .m_methods = methods,
     .m_traverse = traverse,
-    .m_clear = clear,
     .m_free = free_state,
 };
 

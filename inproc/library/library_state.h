@@ -5,7 +5,8 @@
  * interpreter's library. diagnose._native has their names.
  *
  * Threading: the GIL.
- * Ownership: types keep their module alive, and so the state; their objects borrow it. */
+ * Ownership: types keep their module alive, and so the state, but the garbage collector may take
+ *            a type apart before its last object: those that need the state own it, too. */
 #ifndef DIAG_INPROC_LIBRARY_LIBRARY_STATE_H
 #define DIAG_INPROC_LIBRARY_LIBRARY_STATE_H
 
@@ -46,6 +47,16 @@ struct diag_library {
     bool is_stopped;               /* the interpreter is at its end: nothing is armed any more */
     bool is_sweep_due;             /* a pending call will disarm what is off */
 };
+
+/* A reference to the state, and letting go of it. */
+static inline struct diag_library *diag_library_ref(struct diag_library *library) {
+    Py_INCREF(library->module);
+    return library;
+}
+static inline void diag_library_unref(struct diag_library *library) {
+    if (library != NULL)
+        Py_DECREF(library->module);
+}
 
 /* Borrowed: that of a type of ours, or of a class derived from it; NULL with an exception. */
 struct diag_library *diag_library_of_type(PyTypeObject *type);
