@@ -35,6 +35,15 @@ static enum diag_status check_system(const json_t *spec, struct diag_error *err)
                           "the pod is for %.32s nodes; only linux can be instrumented", name);
 }
 
+/* The sidecar's health port would be the node's, for one pod only. */
+static enum diag_status check_network(const json_t *spec, struct diag_error *err) {
+    if (!json_is_true(json_object_get(spec, "hostNetwork")))
+        return DIAG_OK;
+    return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
+                          "the pod has the node's network (hostNetwork), where the ports of two "
+                          "sidecars would be one");
+}
+
 /* 3.MINOR. A version that the image does not have is the image's to refuse. */
 static enum diag_status check_python(const json_t *annotations, struct diag_error *err) {
     const json_t *hint = json_object_get(annotations, DIAG_ANNOTATION_PYTHON);
@@ -165,6 +174,8 @@ enum diag_status diag_pod_choice_make(const struct diag_pod_template *pod_templa
 
     if (status == DIAG_OK)
         status = check_system(spec, err);
+    if (status == DIAG_OK)
+        status = check_network(spec, err);
     if (status == DIAG_OK)
         status = check_python(annotations, err);
     if (status == DIAG_OK)

@@ -302,6 +302,7 @@ REFUSED = [
     ("Windows by nodeSelector", pod(nodeSelector={"kubernetes.io/os": "windows"}), "windows"),
     ("Windows by the old label", pod(nodeSelector={"beta.kubernetes.io/os": "windows"}), "windows"),
     ("Windows by os", pod(os={"name": "windows"}), "windows"),
+    ("the node's network", pod(hostNetwork=True), "hostNetwork"),
     ("a volume of our name", pod(volumes=[{"name": "diagnose-run", "emptyDir": {}}]),
      'a volume "diagnose-run" of its own'),
     ("a container of our name", pod(initContainers=[container("diagnose-inject")]),

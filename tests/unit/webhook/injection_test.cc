@@ -297,6 +297,7 @@ TEST_F(Injection, StaysOutWithAReason) {
         {"", "{'nodeSelector':{'beta.kubernetes.io/os':'windows'},'containers':[{'name':'app'}]}",
          "windows"},
         {"", "{'os':{'name':'windows'},'containers':[{'name':'app'}]}", "windows"},
+        {"", "{'hostNetwork':true,'containers':[{'name':'app'}]}", "hostNetwork"},
         {"", "{'volumes':'x','containers':[{'name':'app'}]}", "/spec/volumes is not a list"},
         {"", "{'volumes':[{'name':'diagnose-run'}],'containers':[{'name':'app'}]}",
          "a volume \"diagnose-run\" of its own"},
