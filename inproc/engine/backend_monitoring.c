@@ -33,9 +33,8 @@
 #define TOOL_NAME "diagnose"
 
 struct entry {
-    PyCodeObject *code; /* NULL: free. Owned */
-    struct diag_observer *observer;
-    long events; /* that the code has been given */
+    PyCodeObject *code;             /* NULL: free. Owned */
+    struct diag_observer *observer; /* asked_for: the events that the code has been given */
 };
 
 enum event {
@@ -450,7 +449,7 @@ static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
 
 static enum diag_status attach(PyCodeObject *code, struct diag_observer *observer,
                                struct diag_observer_coverage *coverage, struct diag_error *err) {
-    struct entry entry = {code, observer, 0};
+    struct entry entry = {code, observer};
 
     if (find(code) != NULL)
         return diag_error_set(err, DIAG_ERR_EXISTS, 0, "another engine probes this function");
@@ -469,7 +468,7 @@ static enum diag_status attach(PyCodeObject *code, struct diag_observer *observe
         forget(find(code));
         return status;
     }
-    find(code)->events = events_of(code, observer);
+    observer->asked_for = events_of(code, observer);
     memset(coverage, 0, sizeof *coverage);
     return DIAG_OK;
 }
@@ -518,19 +517,18 @@ static void step_done(struct step *step) {
 /* The way by none at all has lines asked for again that had been told to be unwanted. */
 static enum diag_status update(PyCodeObject *code, struct diag_observer *observer,
                                struct diag_error *err) {
-    struct entry *entry = find(code);
     long events = events_of(code, observer);
     unsigned counted = observer->counted;
     enum diag_status status = DIAG_OK;
     struct step step;
 
-    if (step_prepare(&step, code, entry->events, events) < 0 ||
+    if (step_prepare(&step, code, observer->asked_for, events) < 0 ||
         count_global(observer, observer->events) < 0 || step_do(&step, step.none) < 0 ||
         step_do(&step, step.wanted) < 0) {
         step_back(&step, observer, counted);
         status = fail(err);
     } else {
-        entry->events = events;
+        observer->asked_for = events;
     }
     step_done(&step);
     return status;

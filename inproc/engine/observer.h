@@ -26,7 +26,8 @@ struct diag_observer {
     size_t line_count;
     uint64_t reentrant; /* counted by the backend: events while an instrument ran on the thread, as
                          * far as it is told of them */
-    unsigned counted;   /* the backend's own */
+    unsigned counted;   /* these two are the backend's own */
+    long asked_for;
 
     /* What may spare a walk of the heap; read by attach and detach. */
     PyObject *function;    /* one that has the code; NULL: not known */
