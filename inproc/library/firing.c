@@ -275,8 +275,11 @@ static int fire(struct diag_binding *binding, struct diag_firing *firing) {
 bool diag_firing_is_due(struct diag_binding *binding) {
     const struct diag_instrument_object *instrument = binding->instrument;
 
-    if (!binding->is_on)
+    if (!binding->is_on) {
+        if (binding->is_due) /* if the queue of pending calls was full */
+            diag_binding_update_soon(binding);
         return false;
+    }
     if (instrument->expires_unix_ns != 0 &&
         diag_instrument_is_expired(instrument,
                                    diag_hit_clock_unix_ns(diag_hit_clock_monotonic_ns()))) {
