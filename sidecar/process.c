@@ -104,7 +104,7 @@ static enum diag_status take_segment(struct diag_process *process, int *fd, uint
 
     if (*fd < 0)
         return diag_segment_create(process->source.process_uid, ring_size, &process->segment, err);
-    status = diag_segment_adopt(DIAG_TAKE_FD(*fd), &process->segment, err);
+    status = diag_segment_adopt(DIAG_TAKE_FD(*fd), false, &process->segment, err);
     if (status != DIAG_OK) {
         diag_error_prefix(err, "HELLO");
         return status;

@@ -42,7 +42,7 @@ static enum diag_status take_welcome(struct diag_local_message *message,
         return diag_error_set(err, DIAG_ERR_PROTOCOL, 0,
                               "the sidecar's welcome came with %zu descriptors, not 2",
                               message->fd_count);
-    status = diag_segment_adopt(DIAG_TAKE_FD(message->fds[0]), &event.segment, err);
+    status = diag_segment_adopt(DIAG_TAKE_FD(message->fds[0]), true, &event.segment, err);
     if (status != DIAG_OK)
         return status;
     event.wake_fd = DIAG_TAKE_FD(message->fds[1]);

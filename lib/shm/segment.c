@@ -53,10 +53,11 @@ static enum diag_status check_memfd(int fd, int wanted_seals, uint64_t *size,
     return DIAG_OK;
 }
 
-static enum diag_status map_segment(int fd, uint64_t ring_size, struct diag_segment *out,
-                                    struct diag_error *err) {
+static enum diag_status map_segment(int fd, uint64_t ring_size, bool is_prefaulted,
+                                    struct diag_segment *out, struct diag_error *err) {
     size_t size = (size_t)segment_size(ring_size);
-    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    int flags = MAP_SHARED | (is_prefaulted ? MAP_POPULATE : 0);
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 
     if (address == MAP_FAILED)
         return diag_error_set(err, DIAG_ERR_IO, errno, "mmap of a segment of %zu bytes", size);
@@ -94,7 +95,7 @@ enum diag_status diag_segment_create(const char *process_uid, uint64_t ring_size
                               (unsigned long long)segment_size(ring_size));
     if (fcntl(fd, F_ADD_SEALS, SEGMENT_SEALS) != 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "seals of a segment");
-    status = map_segment(fd, ring_size, &segment, err);
+    status = map_segment(fd, ring_size, false, &segment, err);
     if (status != DIAG_OK)
         return status;
     segment.header->magic = DIAG_SHM_MAGIC;
@@ -149,7 +150,8 @@ static enum diag_status check_header(const struct diag_shm_header *header, uint6
     return DIAG_OK;
 }
 
-enum diag_status diag_segment_adopt(int fd, struct diag_segment *out, struct diag_error *err) {
+enum diag_status diag_segment_adopt(int fd, bool is_prefaulted, struct diag_segment *out,
+                                    struct diag_error *err) {
     DIAG_CLEANUP(diag_closep) int owned_fd = fd;
     struct diag_segment segment;
     struct diag_shm_header header;
@@ -167,7 +169,7 @@ enum diag_status diag_segment_adopt(int fd, struct diag_segment *out, struct dia
     status = check_header(&header, size, err);
     if (status != DIAG_OK)
         return status;
-    status = map_segment(owned_fd, header.ring_size, &segment, err);
+    status = map_segment(owned_fd, header.ring_size, is_prefaulted, &segment, err);
     if (status != DIAG_OK)
         return status;
     segment.fd = DIAG_TAKE_FD(owned_fd);

@@ -8,6 +8,7 @@
 #ifndef DIAG_LIB_SHM_SEGMENT_H
 #define DIAG_LIB_SHM_SEGMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/bytes.h"
@@ -24,17 +25,19 @@ struct diag_segment {
     int fd;
 };
 
-/* Creates, seals, maps and prefaults a segment for the process `process_uid`. `ring_size`: a power
- * of two from DIAG_SHM_RING_SIZE_MIN to DIAG_SHM_RING_SIZE_MAX. */
+/* Creates, seals and maps a segment for the process `process_uid`; its memory is taken at once, and
+ * charged to the caller. `ring_size`: a power of two from DIAG_SHM_RING_SIZE_MIN to
+ * DIAG_SHM_RING_SIZE_MAX. */
 DIAG_MUST_CHECK enum diag_status diag_segment_create(const char *process_uid, uint64_t ring_size,
                                                      struct diag_segment *out,
                                                      struct diag_error *err);
 
 /* Takes over a segment that a peer handed us: checks the seals, the size, the version and every
- * field of the header before anything else is looked at. Takes ownership of `fd`, also on failure.
- * DIAG_ERR_PROTOCOL, DIAG_ERR_VERSION. */
-DIAG_MUST_CHECK enum diag_status diag_segment_adopt(int fd, struct diag_segment *out,
-                                                    struct diag_error *err);
+ * field of the header before anything else is looked at. `is_prefaulted`: for a writer, who is not
+ * to wait for pages later; a reader's count as its resident memory only once it has read them.
+ * Takes ownership of `fd`, also on failure. DIAG_ERR_PROTOCOL, DIAG_ERR_VERSION. */
+DIAG_MUST_CHECK enum diag_status
+diag_segment_adopt(int fd, bool is_prefaulted, struct diag_segment *out, struct diag_error *err);
 
 /* Unmaps and closes. All zero with fd -1, or a done segment, is fine. */
 void diag_segment_done(struct diag_segment *segment);

@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fill(flags, input);
     fd =
         (flags & (IS_UNSEALED | IS_SHORT | IS_PIPE)) != 0 ? other_descriptor(flags) : dup(model.fd);
-    if (diag_segment_adopt(fd, &segment, &err) != DIAG_OK) {
+    if (diag_segment_adopt(fd, true, &segment, &err) != DIAG_OK) {
         MUST(err.message[0] != '\0' && segment.header == NULL);
         return 0;
     }

@@ -296,7 +296,7 @@ TEST_F(Ring, SuccessorContinues) {
     EXPECT_EQ(Next(), "a");
     diag_ring_reader_release(&reader);
     diag_segment adopted;
-    ASSERT_EQ(diag_segment_adopt(dup(segment.fd), &adopted, nullptr), DIAG_OK);
+    ASSERT_EQ(diag_segment_adopt(dup(segment.fd), true, &adopted, nullptr), DIAG_OK);
     ASSERT_EQ(diag_ring_reader_init(&reader, &adopted, nullptr), DIAG_OK);
     EXPECT_EQ(Next(), "b");
     EXPECT_EQ(Next(), kNothing);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <string>
 
@@ -119,13 +120,38 @@ TEST(Segment, AdoptSharesTheMemory) {
     diag_segment ours, theirs;
     diag_error err;
     ASSERT_EQ(diag_segment_create(kUid, DIAG_SHM_RING_SIZE_DEFAULT, &ours, &err), DIAG_OK);
-    ASSERT_EQ(diag_segment_adopt(dup(ours.fd), &theirs, &err), DIAG_OK) << err.message;
+    ASSERT_EQ(diag_segment_adopt(dup(ours.fd), true, &theirs, &err), DIAG_OK) << err.message;
     EXPECT_EQ(theirs.ring_size, DIAG_SHM_RING_SIZE_DEFAULT);
     EXPECT_STREQ(theirs.header->process_uid, kUid);
     theirs.ring[17] = 99;
     EXPECT_EQ(ours.ring[17], 99);
     diag_segment_done(&theirs);
     diag_segment_done(&ours);
+}
+
+/* Bytes of the mapping at `address` that are this process's resident memory. */
+size_t Resident(const void *address) {
+    std::ifstream maps("/proc/self/smaps");
+    char start[32];
+    snprintf(start, sizeof start, "%lx-", (unsigned long)address);
+    bool is_found = false;
+    for (std::string line; std::getline(maps, line);) {
+        unsigned long kib;
+        is_found = is_found || line.compare(0, strlen(start), start) == 0;
+        if (is_found && sscanf(line.c_str(), "Rss: %lu kB", &kib) == 1)
+            return kib * 1024;
+    }
+    return SIZE_MAX;
+}
+
+TEST(Segment, OnlyWritersHaveAllPagesAtOnce) {
+    diag_segment reader, writer;
+    ASSERT_EQ(diag_segment_create(kUid, DIAG_SHM_RING_SIZE_DEFAULT, &reader, nullptr), DIAG_OK);
+    ASSERT_EQ(diag_segment_adopt(dup(reader.fd), true, &writer, nullptr), DIAG_OK);
+    EXPECT_EQ(Resident(writer.header), writer.mapped_size);
+    EXPECT_LT(Resident(reader.header), reader.mapped_size / 4);
+    diag_segment_done(&writer);
+    diag_segment_done(&reader);
 }
 
 struct BadSegment {
@@ -149,7 +175,7 @@ TEST(Segment, AdoptTakesAHandMadeOne) {
         header.version_minor = 7;
         header.reserved0[3] = 1;
     });
-    ASSERT_EQ(diag_segment_adopt(fd, &segment, &err), DIAG_OK) << err.message;
+    ASSERT_EQ(diag_segment_adopt(fd, true, &segment, &err), DIAG_OK) << err.message;
     diag_segment_done(&segment);
 }
 
@@ -231,7 +257,7 @@ TEST(Segment, AdoptRefuses) {
         int before = OpenFdCount();
         diag_segment segment = {};
         diag_error err = {};
-        EXPECT_EQ(diag_segment_adopt(bad.make(), &segment, &err), bad.status) << err.message;
+        EXPECT_EQ(diag_segment_adopt(bad.make(), true, &segment, &err), bad.status) << err.message;
         EXPECT_NE(strstr(err.message, bad.message), nullptr) << err.message;
         EXPECT_EQ(segment.header, nullptr);
         EXPECT_EQ(OpenFdCount(), before) << "the descriptor is closed on failure too";

@@ -132,7 +132,7 @@ class FakeProcess {
             close(wake_fd);
         wake_fd = message->fds[1];
         message->fds[1] = -1;
-        diag_status status = diag_segment_adopt(message->fds[0], &segment, &err);
+        diag_status status = diag_segment_adopt(message->fds[0], true, &segment, &err);
         message->fds[0] = -1;
         return status == DIAG_OK ? "welcome" : err.message;
     }

@@ -318,7 +318,7 @@ TEST_F(Sidecar, RefusesWithReason) {
     ASSERT_TRUE(controller->Wait([&] { return controller->processes[Uid(3)].refused.empty(); }));
 
     FakeProcess thief(Uid(4)); /* comes with the ring of another */
-    ASSERT_EQ(diag_segment_adopt(dup(first.segment.fd), &thief.segment, nullptr), DIAG_OK);
+    ASSERT_EQ(diag_segment_adopt(dup(first.segment.fd), true, &thief.segment, nullptr), DIAG_OK);
     ASSERT_EQ(thief.Join(path), "refused");
     PutEvents(&first, 1, 5);
     ASSERT_TRUE(WaitForEvents(5)) << "others are not affected";
