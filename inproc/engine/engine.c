@@ -148,6 +148,11 @@ void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns) {
     diag_engine_shared_release();
 }
 
+void diag_engine_follow_targets(struct diag_engine *engine) {
+    engine->next_verify_ns = 0;
+    diag_engine_tick(engine, diag_clock_unix_ns());
+}
+
 uint64_t diag_engine_next_expiry(const struct diag_engine *engine) {
     return diag_spec_table_next_expiry(&engine->table);
 }

@@ -97,6 +97,10 @@ bool diag_engine_status(struct diag_engine *engine, const char *id, struct diag_
 #define DIAG_ENGINE_TICK_MS 200
 void diag_engine_tick(struct diag_engine *engine, uint64_t now_unix_ns);
 
+/* Follows targets that were replaced, at once: diag_engine_tick does so once in a second. Leaves it
+ * to whoever is altering probes, if there is one. */
+void diag_engine_follow_targets(struct diag_engine *engine);
+
 /* When the next armed or pending spec expires, Unix nanoseconds; 0: none does. */
 uint64_t diag_engine_next_expiry(const struct diag_engine *engine);
 

@@ -4,6 +4,7 @@
  * it executes Python code. If the queue is full, the next hit tries again. */
 #include "inproc/engine/engine.h"
 #include "inproc/library/binding.h"
+#include "inproc/library/function_probe.h"
 #include "inproc/library/instrument_error.h"
 
 /* A list of those that are due, with references; NULL: out of memory, they stay due. */
@@ -54,6 +55,7 @@ void diag_binding_after_fork(struct diag_library *library) {
     for (struct diag_binding *at = library->bindings; at != NULL; at = at->next) {
         at->hits = at->errors = at->declined = 0;
         memset(at->skips, 0, sizeof at->skips);
+        at->probe->users = 0;
         if (at->is_busy || at->is_due) { /* whoever was at it is not in this process */
             at->is_busy = false;
             diag_binding_update_soon(at);

@@ -16,6 +16,8 @@ struct diag_probe_object {
     PyObject *instruments; /* the live mapping */
     PyObject *bindings;    /* dict: key -> binding */
     bool is_running;
+    bool is_spare;  /* made for a placement: given up when it is empty */
+    unsigned users; /* placements that are being put into it */
 };
 
 DIAG_MUST_CHECK int diag_function_probe_add_type(struct diag_library *library, PyObject *module);

@@ -20,9 +20,7 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     if (manager == NULL)
         return NULL;
     manager->dict = PyDict_New();
-    manager->made = diag_placement_made(type);
-    if (manager->dict == NULL || manager->made == NULL ||
-        diag_manager_records_init(&manager->records) < 0 ||
+    if (manager->dict == NULL || diag_manager_records_init(&manager->records) < 0 ||
         diag_spec_keys_init(&manager->keys) < 0 || diag_manager_defaults_copy(manager) < 0)
         Py_CLEAR(manager);
     return (PyObject *)manager;
@@ -43,7 +41,6 @@ static int manager_traverse(PyObject *self, visitproc visit, void *arg) {
 
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(manager->dict);
-    Py_VISIT(manager->made);
     Py_VISIT(manager->background.event);
     Py_VISIT(manager->store.collection);
     Py_VISIT(manager->store.told);
@@ -54,7 +51,6 @@ static int manager_clear(PyObject *self) {
     struct diag_manager *manager = diag_manager_of(self);
 
     Py_CLEAR(manager->dict);
-    Py_CLEAR(manager->made);
     Py_CLEAR(manager->background.event);
     Py_CLEAR(manager->store.collection);
     Py_CLEAR(manager->store.told);
@@ -113,6 +109,8 @@ static PyObject *apply(PyObject *self, PyObject *Py_UNUSED(ignored)) {
          outcome == 0 && diag_manager_turn_is_wanted_again(&manager->turn, is_first);
          is_first = false)
         outcome = diag_manager_pass(manager);
+    if (outcome == 0)
+        diag_placement_follow_targets();
     diag_manager_turn_end(&manager->turn);
     if (outcome < 0)
         return NULL;
@@ -308,7 +306,7 @@ int diag_manager_add_to(PyObject *module) {
     PyObject *sensor_type = manager_type == NULL ? NULL : diag_sensor_add_to(module);
     int outcome = -1;
 
-    if (sensor_type != NULL && diag_placement_share(manager_type, sensor_type) == 0)
+    if (sensor_type != NULL)
         outcome = diag_manager_mongodb_add_to(module, manager_type);
     Py_XDECREF(manager_type);
     Py_XDECREF(sensor_type);

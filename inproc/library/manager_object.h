@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* manager_object - what the sources of the managers share: the struct behind InstrumentManager.
  *
- * Threading: the GIL. `records` and `made` belong to whose turn it is. */
+ * Threading: the GIL. `records` belongs to whose turn it is. */
 #ifndef DIAG_INPROC_LIBRARY_MANAGER_OBJECT_H
 #define DIAG_INPROC_LIBRARY_MANAGER_OBJECT_H
 
@@ -28,7 +28,6 @@ struct diag_manager {
     PyObject_HEAD PyObject *dict; /* __dict__: has specs, instrument_classes and global_namespace */
     PyObject *weak_references;
     PyObject *process_id; /* str; NULL: host and pid of the moment */
-    PyObject *made;       /* diag_placement_made */
     struct diag_manager_records records;
     uint64_t pass;
     bool has_dotless_keys; /* the keys of `applied` have "_" for the dots of process ids */

@@ -29,7 +29,7 @@ static int withdraw(struct pass *pass, struct diag_placement *placement) {
         return 0;
     probe = Py_NewRef(placement->probe);
     instrument = Py_NewRef(placement->instrument);
-    outcome = diag_placement_remove(placement, pass->manager->made);
+    outcome = diag_placement_remove(placement);
     if (outcome < 0)
         outcome = report(pass->manager, probe, instrument);
     Py_DECREF(probe);
@@ -131,7 +131,7 @@ static int replace(struct pass *pass, struct diag_manager_record *record, PyObje
         record->former = record->placement;
         record->placement = (struct diag_placement){0};
         outcome = diag_placement_put(&record->placement, &record->former, fresh->target, name,
-                                     instrument, pass->manager->made);
+                                     instrument);
     }
     if (outcome < 0)
         outcome = fail(pass, record, document, instrument, false);

@@ -6,7 +6,7 @@
 #ifndef DIAG_INPROC_LIBRARY_MANAGER_RECORDS_H
 #define DIAG_INPROC_LIBRARY_MANAGER_RECORDS_H
 
-#include "inproc/library/manager_placement.h"
+#include "inproc/library/placement.h"
 #include "inproc/library/spec_document.h"
 
 /* It exists before anything is put in place, so that a process that was forked in the middle of a

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/library/probe_start.h"
 
+#include "inproc/engine/engine.h"
 #include "inproc/engine/target.h"
 #include "lib/spec/spec.h"
 
@@ -122,9 +123,13 @@ static int want_all(struct diag_probe_object *probe, bool is_wanted) {
 }
 
 int diag_probe_start(struct diag_probe_object *probe) {
+    bool was_running = probe->is_running;
+
     probe->is_running = true;
     if (probe->library->is_stopped)
         return 0;
+    if (was_running && probe->library->engine != NULL)
+        diag_engine_follow_targets(probe->library->engine);
     if (PyDict_GET_SIZE(probe->bindings) == 0)
         return check_target(probe);
     return want_all(probe, true);
@@ -157,11 +162,15 @@ const char diag_probes_attach_to_doc[] = "attach_to($module, /, target)\n--\n\n"
 PyObject *diag_probes_attach_to(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char target_keyword[] = "target";
     static char *keywords[] = {target_keyword, NULL};
-    PyObject *target;
+    struct diag_library *library = PyModule_GetState(module);
+    PyObject *target, *probe;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:attach_to", keywords, &target))
         return NULL;
-    return diag_probe_attach(PyModule_GetState(module), target);
+    probe = diag_probe_attach(library, target);
+    if (probe != NULL && PyObject_TypeCheck(probe, library->probe_type))
+        ((struct diag_probe_object *)probe)->is_spare = false; /* the program's own, from now on */
+    return probe;
 }
 
 const char diag_probes_start_all_doc[] =

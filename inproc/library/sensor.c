@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/library/sensor.h"
 
-#include "inproc/library/manager_placement.h"
+#include "inproc/library/placement.h"
 
 struct sensor {
     PyObject_HEAD PyObject *target;
     PyObject *keywords; /* dict: for ProbeTestInstrument */
-    PyObject *made;     /* diag_placement_made */
     struct diag_placement placement;
     bool is_entered;
 };
@@ -95,8 +94,7 @@ static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored)) {
         return NULL;
     sensor->is_entered = true;
     name = PyDict_GetItemString(sensor->keywords, "name");
-    if (diag_placement_put(&sensor->placement, NULL, sensor->target, name, instrument,
-                           sensor->made) < 0) {
+    if (diag_placement_put(&sensor->placement, NULL, sensor->target, name, instrument) < 0) {
         sensor->is_entered = false;
         Py_CLEAR(instrument);
     }
@@ -107,18 +105,9 @@ static PyObject *leave(PyObject *self, PyObject *Py_UNUSED(args)) {
     struct sensor *sensor = sensor_of(self);
 
     sensor->is_entered = false;
-    if (diag_placement_remove(&sensor->placement, sensor->made) < 0)
+    if (diag_placement_remove(&sensor->placement) < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-static PyObject *sensor_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                            PyObject *Py_UNUSED(kwargs)) {
-    struct sensor *sensor = (struct sensor *)type->tp_alloc(type, 0);
-
-    if (sensor != NULL && (sensor->made = diag_placement_made(type)) == NULL)
-        Py_CLEAR(sensor);
-    return (PyObject *)sensor;
 }
 
 static int sensor_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -127,7 +116,6 @@ static int sensor_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(sensor->target);
     Py_VISIT(sensor->keywords);
-    Py_VISIT(sensor->made);
     return diag_placement_traverse(&sensor->placement, visit, arg);
 }
 
@@ -136,7 +124,6 @@ static int sensor_clear(PyObject *self) {
 
     Py_CLEAR(sensor->target);
     Py_CLEAR(sensor->keywords);
-    Py_CLEAR(sensor->made);
     diag_placement_done(&sensor->placement);
     return 0;
 }
@@ -171,7 +158,7 @@ PyDoc_STRVAR(
 PyObject *diag_sensor_add_to(PyObject *module) {
     PyType_Slot slots[] = {
         {Py_tp_doc, (void *)(uintptr_t)sensor_doc},
-        {Py_tp_new, DIAG_PY_SLOT(sensor_new)},
+        {Py_tp_new, DIAG_PY_SLOT(PyType_GenericNew)},
         {Py_tp_init, DIAG_PY_SLOT(sensor_init)},
         {Py_tp_traverse, DIAG_PY_SLOT(sensor_traverse)},
         {Py_tp_clear, DIAG_PY_SLOT(sensor_clear)},

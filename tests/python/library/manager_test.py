@@ -2,9 +2,12 @@
 """InstrumentManager: specs in, instruments on probes, and what came of it in `applied`."""
 import datetime
 import gc
+import importlib
 import io
 import os
 import sys
+import tempfile
+import threading
 import unittest
 import weakref
 
@@ -175,6 +178,93 @@ class Following(ManagerTest):
         self.assertIsNone(self.error())
         self.assertEqual(self.manager.errors, [])
         self.assertNotIn("not_imported_yet", sys.modules)
+
+    def test_probes_of_the_program_stay_as_they_were(self):
+        probe = diagnose.probes.attach_to("managed.add")
+        probe.instruments["own"] = own = diagnose.ProbeTestInstrument("own", "result")
+        self.apply(s=spec("managed.add"))
+        self.module.add(1)
+        self.assertEqual((Recorder.made[0].results, own.results), ([2], []))
+        self.assertFalse(probe.is_running)
+        self.manager.specs = {}
+        self.manager.apply()
+        self.assertEqual(list(probe.instruments), ["own"])
+        self.assertIs(diagnose.probes.active_probes.pop("managed.add"), probe)
+
+    def test_threads_on_one_target_lose_nothing(self):
+        missed = []
+
+        def work(name):
+            manager = Manager(name)
+            for number in range(100):
+                manager.specs = {"same": spec("managed.add", "a")}
+                manager.apply()
+                [mine] = [made for made in list(Recorder.made) if made.mgr is manager]
+                self.module.add(number)
+                manager.specs = {}
+                manager.apply()
+                Recorder.made.remove(mine)
+                if number not in mine.results or mine.finished != 1:
+                    missed.append(number)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        self.assertEqual((missed, Recorder.made), ([], []))
+
+    def replace_add(self):
+        """As importlib.reload does: the same module, with another function of this name."""
+        def add(a, b=1):
+            return 100 * a
+
+        self.module.add = add
+
+    def test_a_reloaded_target_is_followed(self):
+        with tempfile.TemporaryDirectory(prefix="diag.") as folder:
+            path = os.path.join(folder, "reloaded.py")
+            sys.path.insert(0, folder)
+            try:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write("def f():\n    return 1\n")
+                module = importlib.import_module("reloaded")
+                self.apply(s=spec("reloaded.f"))
+                module.f()
+                with open(path, "w", encoding="ascii") as file:
+                    file.write("def f():\n    return 'another'\n")
+                importlib.reload(module)
+                self.manager.apply()
+                module.f()
+                self.assertEqual(Recorder.made[0].results, [1, "another"])
+            finally:
+                sys.path.remove(folder)
+                sys.modules.pop("reloaded", None)
+
+    def test_a_replaced_target_is_followed_at_once(self):
+        self.apply(s=spec("managed.add"))
+        for number in range(1, 4):
+            self.replace_add()
+            self.manager.apply()
+            self.module.add(number)
+        self.assertEqual(Recorder.made[0].results, [100, 200, 300])
+        self.assertEqual(Recorder.made[0].finished, 0)
+
+    def test_start_follows_a_replaced_target(self):
+        probe = diagnose.probes.attach_to("managed.add")
+        probe.instruments["own"] = own = diagnose.ProbeTestInstrument("own", "result")
+        for number in range(1, 4):
+            probe.start()
+            self.module.add(number)
+            self.replace_add()
+        self.assertEqual(own.results, [2, 200, 300])
+        probe.stop()
+        diagnose.probes.active_probes.clear()
 
     def test_ids_of_any_kind(self):
         self.manager.specs = {1: spec("managed.add"), "1": spec("managed.add"),

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """diagnose.sensor, for test suites."""
+import sys
+import threading
 import unittest
 
 import diagnose
@@ -95,6 +97,73 @@ class SensorTest(unittest.TestCase):
         self.assertEqual(sensor.results, [2])
         self.assertIs(diagnose.probes.active_probes.pop("sensed.add"), probe)
         probe.stop()
+
+    def test_what_the_program_has_not_started_stays_off(self):
+        probe = diagnose.probes.attach_to("sensed.add")
+        probe.instruments["own"] = own = diagnose.ProbeTestInstrument("own", "result")
+        with diagnose.sensor("sensed.add") as sensor:
+            self.module.add(1)
+            self.assertFalse(probe.is_running)
+            self.assertEqual({key: one["state"] for key, one in probe.status().items()},
+                             {"own": "STOPPED", "test_instrument": "ARMED"})
+        self.module.add(2)
+        self.assertEqual((sensor.results, own.results), ([2], []))
+        self.assertFalse(probe.is_running)
+        self.assertEqual(list(probe.instruments), ["own"])
+        probe.start()
+        with diagnose.sensor("sensed.add") as sensor:
+            self.module.add(3)
+        self.module.add(4)
+        self.assertEqual((sensor.results, own.results), ([4], [4, 5]))
+        self.assertTrue(probe.is_running)
+        self.assertIs(diagnose.probes.active_probes.pop("sensed.add"), probe)
+        probe.stop()
+
+    def test_probe_that_the_program_asked_for_meanwhile_stays(self):
+        with diagnose.sensor("sensed.add"):
+            probe = diagnose.probes.attach_to("sensed.add")
+            probe.instruments["own"] = own = diagnose.ProbeTestInstrument("own", "result")
+            self.module.add(1)
+            self.assertEqual(own.results, [])
+            del probe.instruments["own"]
+        self.assertIs(diagnose.probes.active_probes.pop("sensed.add"), probe)
+
+    def test_stop_and_start_are_for_all(self):
+        with diagnose.sensor("sensed.add") as sensor:
+            probe = diagnose.probes.active_probes["sensed.add"]
+            probe.stop()
+            self.module.add(1)
+            probe.start()
+            self.module.add(2)
+        self.assertEqual(sensor.results, [3])
+
+    def test_what_is_no_probe_is_named(self):
+        diagnose.probes.active_probes["sensed.add"] = 5
+        with self.assertRaisesRegex(TypeError, "'sensed.add'.*must be a FunctionProbe, not int"):
+            diagnose.sensor("sensed.add").__enter__()
+        del diagnose.probes.active_probes["sensed.add"]
+
+    def test_threads_on_one_target_lose_nothing(self):
+        missed = []
+
+        def work():
+            for number in range(200):
+                with diagnose.sensor("sensed.add", "a") as sensor:
+                    self.module.add(number)
+                if number not in sensor.results:
+                    missed.append(number)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        self.assertEqual(missed, [])
 
 
 if __name__ == "__main__":
