@@ -69,7 +69,8 @@ const struct diag_hit *diag_interception_hit(const struct diag_interception *int
  * `proceed` goes on with what would have happened without this handler (other handlers that
  * intercept, in the order in which they were put, then the target), with these arguments: a tuple,
  * and a dict or NULL. It may be called any number of times while `intercept` runs, in the same
- * thread. A new reference, or NULL with the exception of the target. Hits on this thread count
+ * thread and greenlet, which is for the handler to see to: the interception lies on that one's
+ * C stack. A new reference, or NULL with the exception of the target. Hits on this thread count
  * again meanwhile. */
 DIAG_MUST_CHECK int diag_interception_arguments(const struct diag_interception *interception,
                                                 PyObject **args, PyObject **kwargs);

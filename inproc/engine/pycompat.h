@@ -211,9 +211,32 @@ static inline PyThreadState *diag_py_thread(void) {
     return PyThreadState_Get();
 }
 
+/* As the interpreter does at a thread's or a greenlet's first frame of Python. The first item stays
+ * free: a piece is given back when its first item is. */
+static inline const void *diag_py_new_stack(PyThreadState *thread) {
+    const size_t size = 16384; /* the interpreter's DATA_STACK_CHUNK_SIZE */
+    PyObjectArenaAllocator arenas;
+    _PyStackChunk *chunk;
+
+    PyObject_GetArenaAllocator(&arenas);
+    chunk = (_PyStackChunk *)arenas.alloc(arenas.ctx, size);
+    if (chunk == NULL)
+        return NULL;
+    chunk->previous = NULL;
+    chunk->size = size;
+    chunk->top = 0;
+    thread->datastack_chunk = chunk;
+    thread->datastack_limit = (PyObject **)((char *)chunk + size);
+    thread->datastack_top = &chunk->data[1];
+    return chunk;
+}
+
 /* What tells greenlets of one thread apart: the piece of memory that the thread's Python frames are
- * in; each greenlet has its own. NULL: there is none yet. */
-static inline const void *diag_py_stack(const PyThreadState *thread) {
+ * in; each greenlet has its own. It is made here if C code alone has run so far. NULL: no memory.
+ */
+static inline const void *diag_py_stack(PyThreadState *thread) {
+    if (DIAG_UNLIKELY(thread->datastack_chunk == NULL))
+        return diag_py_new_stack(thread);
     return thread->datastack_chunk;
 }
 

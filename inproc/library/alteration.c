@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* How it works: the interception of a call lies on the C stack of the thread that makes the call,
+ * and of the greenlet, which has that stack in turn with others. `proceed` may get anywhere, so it
+ * notes whose it is by what outlives that stack, and touches the interception only there. */
 #include "inproc/library/alteration.h"
 
 #include "inproc/library/binding.h"
@@ -11,20 +14,32 @@
 
 struct proceed {
     PyObject_HEAD struct diag_interception *interception; /* NULL: intercept() has returned */
-    unsigned long thread;
+    uint64_t thread;                                      /* PyThreadState_GetID, never reused */
+    const void *stack;                                    /* the greenlet's: diag_py_stack */
     struct diag_raised raised; /* what the target last came to: raised ... */
     PyObject *result;          /* ... or returned; NULL, too: it has not run */
 };
 
+/* What keeps `proceed` from being called here and now; NULL: nothing. */
+static const char *refusal_of(const struct proceed *proceed) {
+    PyThreadState *thread = diag_py_thread();
+
+    if (proceed->interception == NULL)
+        return "proceed: the call is over, as intercept() has returned";
+    if (proceed->thread != PyThreadState_GetID(thread))
+        return "proceed: the call is another thread's";
+    if (!diag_py_is_on_stack(thread, proceed->stack))
+        return "proceed: the call is another greenlet's";
+    return NULL;
+}
+
 static PyObject *proceed_call(PyObject *object, PyObject *args, PyObject *kwargs) {
     struct proceed *self = (struct proceed *)object;
+    const char *refusal = refusal_of(self);
     PyObject *result;
 
-    if (self->interception == NULL || self->thread != PyThread_get_thread_ident()) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        self->interception == NULL
-                            ? "proceed: the call is over, as intercept() has returned"
-                            : "proceed: the call is another thread's");
+    if (refusal != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, refusal);
         return NULL;
     }
     result = diag_interception_proceed(self->interception, args, kwargs);
@@ -87,11 +102,17 @@ static int add_proceed_type(struct diag_library *library) {
 static struct proceed *proceed_new(struct diag_library *library,
                                    struct diag_interception *interception) {
     PyTypeObject *type = library->proceed_type;
-    struct proceed *proceed = (struct proceed *)type->tp_alloc(type, 0);
+    PyThreadState *thread = diag_py_thread();
+    const void *stack = diag_py_stack(thread);
+    struct proceed *proceed;
 
+    if (stack == NULL)
+        return (struct proceed *)PyErr_NoMemory();
+    proceed = (struct proceed *)type->tp_alloc(type, 0);
     if (proceed != NULL) {
         proceed->interception = interception;
-        proceed->thread = PyThread_get_thread_ident();
+        proceed->thread = PyThreadState_GetID(thread);
+        proceed->stack = stack;
     }
     return proceed;
 }

@@ -4,7 +4,7 @@
  * Whatever such an instrument does, its caller gets what intercept() returned, or, if that has
  * failed, what the target itself came to.
  *
- * Threading: the GIL. `proceed` belongs to the thread of the call. */
+ * Threading: the GIL. `proceed` belongs to the thread and the greenlet of the call. */
 #ifndef DIAG_INPROC_LIBRARY_ALTERATION_H
 #define DIAG_INPROC_LIBRARY_ALTERATION_H
 

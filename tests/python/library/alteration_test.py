@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Instruments that take the place of a call, and what the caller gets when they fail."""
 import asyncio
+import os
 import threading
 import traceback
 
@@ -9,6 +10,15 @@ import pytest
 from library_support import Manager, Recorder, probe_on
 
 from diagnose.instruments import Instrument, ProbeTestInstrument, Raise
+
+try:
+    import greenlet
+except ImportError:
+    greenlet = None
+
+needs_greenlets = pytest.mark.skipif(
+    greenlet is None or "libasan" in os.environ.get("LD_PRELOAD", ""),
+    reason="python3-greenlet is not there, or copies whole stacks under AddressSanitizer")
 
 
 class Altering(Instrument):
@@ -231,6 +241,66 @@ def test_check_call_is_asked_first():
     assert [samples.plain(x) for x in (1, 2, 3, 1)] == ["altered", 3, 4, 2]
     assert altering.probe.status()["alters"]["skips"]["declined"] == 1
     assert len(altering.errors) == 1
+
+
+def until_parent(value):
+    """Has the caller's parent go on, and gives back the value when it is switched to again."""
+    greenlet.getcurrent().parent.switch()
+    return value
+
+
+@needs_greenlets
+def test_proceed_belongs_to_its_greenlet():
+    """Whether intercept() has returned or not."""
+    problems, others = [], []
+
+    def call(proceed, x):
+        while True:
+            try:
+                proceed(x)
+            except RuntimeError as error:
+                problems.append(str(error))
+            until_parent(None)
+
+    def intercept(proceed, x):
+        others.append(greenlet.greenlet(call))
+        others[-1].switch(proceed, x)
+        return -1
+
+    altering = Altering(intercept)
+    assert [samples.plain(x) for x in range(3)] == [-1, -1, -1]
+    assert problems == ["proceed: the call is another greenlet's"] * 3
+    del problems[:]
+    for other in others:
+        other.switch()
+    assert problems == ["proceed: the call is over, as intercept() has returned"] * 3
+    assert altering.errors == []
+
+
+@needs_greenlets
+def test_each_greenlet_is_intercepted():
+    """While the others are in the middle of intercept(), of proceed() or of fire()."""
+    class Fires(Instrument):
+        def fire(self, _globals, _locals):
+            seen.append(until_parent("fire"))
+
+    def intercept(proceed, x):
+        return until_parent(proceed(until_parent(x * 10)))
+
+    seen = []
+    altering = Altering(intercept)
+    altering.probe.instruments["fires"] = Fires("fires", "1", "return")
+    ones = [greenlet.greenlet(samples.plain) for _ in range(4)]
+    for x, one in enumerate(ones):
+        one.switch(x)
+    for one in ones * 2:
+        one.switch()
+    assert [one.switch() for one in ones] == [1, 11, 21, 31]
+    assert seen == ["fire"] * 4
+    status = altering.probe.status()
+    assert [status[key]["hits"] for key in ("alters", "fires")] == [4, 4]
+    assert [status[key]["skips"]["reentrant"] for key in ("alters", "fires")] == [0, 0]
+    assert altering.errors == []
 
 
 def test_several_and_others_beside_them():
