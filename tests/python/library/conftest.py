@@ -6,9 +6,14 @@
 
 Other interpreters than Debian's need /usr/lib/python3/dist-packages on PYTHONPATH, too, for pytest.
 """
+import signal
 import sys
 
 import pytest
+
+# A shell ignores it on behalf of what it runs in the background.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
