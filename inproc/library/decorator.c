@@ -86,7 +86,7 @@ PyObject *diag_decorator_call(PyObject *object, PyObject *args, PyObject *kwargs
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Instrument.__call__", keywords, &function))
         return NULL;
-    if (self->value == NULL) {
+    if (!self->is_complete) {
         PyErr_Format(PyExc_TypeError, "the __init__ of %.200s has not called super().__init__()",
                      Py_TYPE(object)->tp_name);
         return NULL;

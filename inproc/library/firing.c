@@ -313,7 +313,7 @@ int diag_firing_from_python(struct diag_firing *firing, PyObject *self, PyObject
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, keywords, &PyDict_Type, &firing->globals,
                                      &firing->names))
         return -1;
-    if (firing->instrument->value != NULL)
+    if (firing->instrument->is_complete)
         return 0;
     PyErr_Format(PyExc_TypeError, "the __init__ of %.200s has not called super().__init__()",
                  Py_TYPE(self)->tp_name);

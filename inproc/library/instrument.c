@@ -54,7 +54,7 @@ bool diag_instrument_check(struct diag_library *library, PyObject *key, PyObject
                      Py_TYPE(object)->tp_name);
         return false;
     }
-    if (((struct diag_instrument_object *)object)->value == NULL) {
+    if (!((struct diag_instrument_object *)object)->is_complete) {
         PyErr_Format(PyExc_TypeError,
                      "instruments[%R]: the __init__ of %.200s has not called super().__init__()",
                      key, Py_TYPE(object)->tp_name);
@@ -97,14 +97,13 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs) {
         }
         given[DIAG_FIELD_EVENT] = made;
     }
-    /* `value` comes last: an instrument that has one is complete */
     for (int field = 0; result == 0 && field < DIAG_FIELD_COUNT; field++)
-        if (field != DIAG_FIELD_VALUE)
-            result = diag_field_init(self, (enum diag_field)field, given[field]);
-    if (result == 0)
-        result = diag_field_init(self, DIAG_FIELD_VALUE, given[DIAG_FIELD_VALUE]);
+        result = diag_field_init(self, (enum diag_field)field, given[field]);
     Py_XDECREF(made);
-    return result < 0 ? -1 : diag_binding_instrument_changed(self);
+    if (result < 0)
+        return -1;
+    self->is_complete = true;
+    return diag_binding_instrument_changed(self);
 }
 
 static int traverse(PyObject *object, visitproc visit, void *arg) {
@@ -124,9 +123,10 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
 static int clear(PyObject *object) {
     struct diag_instrument_object *self = (struct diag_instrument_object *)object;
 
-    Py_CLEAR(self->value);
+    self->is_complete = false;
     Py_CLEAR(self->dict);
     Py_CLEAR(self->name);
+    Py_CLEAR(self->value);
     Py_CLEAR(self->event);
     Py_CLEAR(self->expires);
     Py_CLEAR(self->custom);
@@ -236,7 +236,7 @@ static PyObject *repr(PyObject *object) {
     PyObject *text;
 
     name = last == NULL ? name : last + 1;
-    if (self->value == NULL)
+    if (!self->is_complete)
         return PyUnicode_FromFormat("<%s without an __init__>", name);
     depth = Py_ReprEnter(object);
     if (depth != 0)

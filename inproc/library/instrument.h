@@ -16,7 +16,7 @@ struct diag_instrument_object {
     PyObject_HEAD PyObject *dict; /* of the attributes that are not ours; NULL: none yet */
     PyObject *weak_references;
     struct diag_library *library;
-    /* NULL before __init__ */
+    /* NULL before __init__; assignments may come before it */
     PyObject *name;                /* str */
     PyObject *value;               /* str */
     PyObject *event;               /* str */
@@ -24,6 +24,7 @@ struct diag_instrument_object {
     PyObject *custom;              /* dict */
     PyObject *manager;             /* None: the global one of the moment */
     uint64_t expires_unix_ns;      /* 0: never */
+    bool is_complete;              /* __init__ has run: none of them is NULL */
     PyObject *codes;               /* dict: text -> code, of `evaluate`; NULL: none yet */
     PyObject *log;                 /* list, of a ProbeTestInstrument; else NULL */
     struct diag_binding *bindings; /* all of this instrument's, borrowed */

@@ -119,7 +119,7 @@ PyDoc_STRVAR(reduce_doc,
 static PyObject *reduce(PyObject *object, PyObject *Py_UNUSED(unused)) {
     struct diag_instrument_object *self = (struct diag_instrument_object *)object;
 
-    if (self->value == NULL) {
+    if (!self->is_complete) {
         PyErr_Format(PyExc_TypeError, "the __init__ of %.200s has not called super().__init__()",
                      Py_TYPE(object)->tp_name);
         return NULL;

@@ -142,6 +142,36 @@ def test_super_init_was_not_called():
 # ---- live attributes ----
 
 
+def assigns_before(instrument):
+    for name in ("name", "value", "event"):
+        setattr(instrument, name, "call")
+
+
+def fails_before(instrument):
+    with pytest.raises(ValueError, match="name"):
+        Instrument.__init__(instrument, "", "x")
+    instrument.value = "x"
+
+
+@pytest.mark.parametrize("prepare", [assigns_before, fails_before])
+def test_assignments_do_not_stand_for_super_init(prepare):
+    class Lazy(LogInstrument):
+        def __init__(self):
+            prepare(self)
+
+    lazy = Lazy()
+    assert repr(lazy) == "<Lazy without an __init__>"
+    for use in (
+        lambda: probe_on(samples.plain).instruments.update(lazy=lazy),
+        lambda: lazy.fire({}, {}),
+        lambda: lazy(samples.plain),
+        lambda: copy.copy(lazy),
+    ):
+        with pytest.raises(TypeError, match="has not called super"):
+            use()
+    samples.plain(1)
+
+
 def test_attributes_are_live():
     instrument = ProbeTestInstrument("n", "x")
     probe_on(samples.plain, instrument)
