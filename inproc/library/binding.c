@@ -11,6 +11,10 @@
 #include "inproc/library/instrument_manager.h"
 #include "lib/base/clock.h"
 
+/* The instrument that this thread reads. If reading assigned something, and that armed it anew, it
+ * would never end. */
+static _Thread_local const struct diag_instrument_object *being_read;
+
 /* ---- the object ---- */
 
 static int traverse(PyObject *object, visitproc visit, void *arg) {
@@ -160,6 +164,17 @@ static void switch_off(struct diag_binding *binding) {
         call_finish(binding);
 }
 
+/* What the instrument's own code (a property's getter) assigns to it meanwhile is taken as well. */
+static int take_terms(struct diag_binding *binding, struct diag_binding_terms *out) {
+    const struct diag_instrument_object *former = being_read;
+    int result;
+
+    being_read = binding->instrument;
+    result = diag_binding_terms_take(binding, out);
+    being_read = former;
+    return result;
+}
+
 static int switch_on(struct diag_binding *binding) {
     struct diag_engine *engine;
     struct diag_binding_terms terms, former;
@@ -169,7 +184,7 @@ static int switch_on(struct diag_binding *binding) {
     if (binding->library->is_stopped)
         return 0;
     engine = diag_library_engine(binding->library);
-    if (engine == NULL || diag_binding_terms_take(binding, &terms) < 0) {
+    if (engine == NULL || take_terms(binding, &terms) < 0) {
         note_exception(binding);
         return -1;
     }
@@ -261,7 +276,7 @@ int diag_binding_instrument_changed(struct diag_instrument_object *instrument) {
     PyObject *bindings;
     int result = 0;
 
-    if (instrument->bindings == NULL)
+    if (instrument->bindings == NULL || instrument == being_read)
         return 0;
     bindings = PyList_New(0);
     if (bindings == NULL)

@@ -2,7 +2,8 @@
 /* instrument_fields - the attributes of an instrument that are ours: checked, and kept.
  *
  * A class may have one of these names for itself (a property, a default): then it is set and read
- * the way that Python would, and what it says is taken over whenever the instrument is armed.
+ * the way that Python would, and what it says is taken over whenever the instrument is armed. What
+ * a getter assigns to the instrument holds from then on, and has no other effect.
  *
  * Threading: the GIL. */
 #ifndef DIAG_INPROC_LIBRARY_INSTRUMENT_FIELDS_H

@@ -10,7 +10,15 @@ import weakref
 
 import library_samples as samples
 import pytest
-from library_support import IS_MONITORING, Manager, Recorder, captured, probe_on, wait_until
+from library_support import (
+    IS_MONITORING,
+    Manager,
+    Recorder,
+    captured,
+    probe_on,
+    target_of,
+    wait_until,
+)
 
 import diagnose
 from diagnose import instruments
@@ -21,6 +29,7 @@ from diagnose.instruments import (
     LogInstrument,
     ProbeTestInstrument,
 )
+from diagnose.probes import attach_to
 
 UTC = datetime.timezone.utc
 TYPES = [Instrument, LogInstrument, HistogramInstrument, IncrementInstrument, ProbeTestInstrument]
@@ -715,6 +724,32 @@ def test_attributes_as_properties_of_a_class():
 
 
 # ---- objects ----
+
+
+@pytest.mark.parametrize("text", ["z", "z%d"])
+def test_a_getter_that_assigns(text):
+    class Assigns(ProbeTestInstrument):
+        count = 0
+
+        @property
+        def value(self):
+            self.count += 1
+            self.name = text % self.count if "%" in text else text
+            self.event = "call"
+            return "x * 10"
+
+        @value.setter
+        def value(self, value):
+            pass
+
+    instrument = Assigns("n", "1")
+    for function in (samples.plain, samples.same):
+        attach_to(target_of(function)).instruments["n"] = instrument
+        probe_on(function)
+        function(1)
+    assert instrument.results == [10, 10]
+    assert instrument.name == (text % instrument.count if "%" in text else text)
+    assert instrument.count < 20
 
 
 def test_pickle_and_copy():
