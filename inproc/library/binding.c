@@ -13,7 +13,7 @@
 
 /* The instrument that this thread reads. If reading assigned something, and that armed it anew, it
  * would never end. */
-static _Thread_local const struct diag_instrument_object *being_read;
+static __thread const struct diag_instrument_object *being_read;
 
 /* ---- the object ---- */
 

@@ -184,12 +184,12 @@ static int set_field(PyObject *object, PyObject *value, void *closure) {
         return -1;
     }
     former = Py_XNewRef(diag_field_get(self, field));
-    result = diag_field_set(self, field, value);
+    result = diag_field_keep(self, field, value);
     if (result == 0 && diag_binding_instrument_changed(self) < 0) {
         result = -1;
         error = diag_py_take_exception();
         if (former != NULL &&
-            (diag_field_set(self, field, former) < 0 || diag_binding_instrument_changed(self) < 0))
+            (diag_field_keep(self, field, former) < 0 || diag_binding_instrument_changed(self) < 0))
             PyErr_Clear(); /* the first error tells more */
         diag_py_set_exception(error);
     }
@@ -197,8 +197,16 @@ static int set_field(PyObject *object, PyObject *value, void *closure) {
     return result;
 }
 
-int diag_instrument_set_expires(struct diag_instrument_object *instrument, PyObject *expires) {
-    return set_field((PyObject *)instrument, expires, (void *)(intptr_t)DIAG_FIELD_EXPIRES);
+/* As Python does it, but that an attribute of the class (a default) hides none of ours. */
+static int set_attribute(PyObject *object, PyObject *name, PyObject *value) {
+    struct diag_instrument_object *self = (struct diag_instrument_object *)object;
+    enum diag_field field = DIAG_FIELD_COUNT;
+
+    if (!Py_IS_TYPE(object, self->library->instrument_type) && PyUnicode_Check(name))
+        field = diag_field_named(self->library, name);
+    if (field == DIAG_FIELD_COUNT || !diag_field_is_shadowed(self, field))
+        return PyObject_GenericSetAttr(object, name, value);
+    return set_field(object, value, (void *)(intptr_t)field);
 }
 
 #define FIELD(name, get, doc, field)                                                               \
@@ -274,6 +282,7 @@ int diag_instrument_add_type(struct diag_library *library, PyObject *module) {
         {Py_tp_dealloc, DIAG_PY_SLOT(dealloc)},
         {Py_tp_repr, DIAG_PY_SLOT(repr)},
         {Py_tp_call, DIAG_PY_SLOT(diag_decorator_call)},
+        {Py_tp_setattro, DIAG_PY_SLOT(set_attribute)},
         {Py_tp_getset, getset},
         {Py_tp_members, members},
         {Py_tp_methods, diag_instrument_methods},

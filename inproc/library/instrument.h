@@ -56,9 +56,4 @@ static inline bool diag_instrument_is_expired(const struct diag_instrument_objec
     return instrument->expires_unix_ns != 0 && now_unix_ns >= instrument->expires_unix_ns;
 }
 
-/* Sets `expires` without the checks of the attribute. `expires`: datetime or None. -1 with an
- * exception. */
-DIAG_MUST_CHECK int diag_instrument_set_expires(struct diag_instrument_object *instrument,
-                                                PyObject *expires);
-
 #endif

@@ -162,13 +162,45 @@ static bool is_hidden(struct diag_instrument_object *instrument, enum diag_field
                _PyType_Lookup(library->instrument_type, name);
 }
 
+bool diag_field_is_shadowed(struct diag_instrument_object *instrument, enum diag_field field) {
+    PyObject *found;
+
+    if (!is_hidden(instrument, field))
+        return false;
+    found = _PyType_Lookup(Py_TYPE(instrument), instrument->library->names[field_names[field]]);
+    return found == NULL || Py_TYPE(found)->tp_descr_set == NULL;
+}
+
+enum diag_field diag_field_named(const struct diag_library *library, PyObject *name) {
+    int field = 0;
+
+    while (field < DIAG_FIELD_COUNT && library->names[field_names[field]] != name &&
+           PyUnicode_Compare(library->names[field_names[field]], name) != 0)
+        field++;
+    return (enum diag_field)field;
+}
+
+/* What a plain attribute of the class hides is kept where Python looks for it, too. */
+int diag_field_keep(struct diag_instrument_object *instrument, enum diag_field field,
+                    PyObject *value) {
+    if (diag_field_set(instrument, field, value) < 0)
+        return -1;
+    if (!diag_field_is_shadowed(instrument, field))
+        return 0;
+    return PyObject_GenericSetAttr((PyObject *)instrument,
+                                   instrument->library->names[field_names[field]],
+                                   diag_field_get(instrument, field));
+}
+
 int diag_field_init(struct diag_instrument_object *instrument, enum diag_field field,
                     PyObject *value) {
     PyObject *name = instrument->library->names[field_names[field]];
 
-    if (diag_field_set(instrument, field, value) < 0)
+    if (diag_field_keep(instrument, field, value) < 0)
         return -1;
-    return is_hidden(instrument, field) ? PyObject_SetAttr((PyObject *)instrument, name, value) : 0;
+    if (!is_hidden(instrument, field) || diag_field_is_shadowed(instrument, field))
+        return 0;
+    return PyObject_SetAttr((PyObject *)instrument, name, value);
 }
 
 int diag_field_refresh(struct diag_instrument_object *instrument) {

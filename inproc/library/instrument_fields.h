@@ -29,7 +29,17 @@ PyObject *diag_field_get(const struct diag_instrument_object *instrument, enum d
 DIAG_MUST_CHECK int diag_field_set(struct diag_instrument_object *instrument, enum diag_field field,
                                    PyObject *value);
 
-/* The same, and for the class's own attribute, if it has one of this name. */
+/* True if the class has a plain attribute of this name (a default), which hides ours. */
+bool diag_field_is_shadowed(struct diag_instrument_object *instrument, enum diag_field field);
+
+/* The field of that name (a str); DIAG_FIELD_COUNT: there is none. */
+enum diag_field diag_field_named(const struct diag_library *library, PyObject *name);
+
+/* As diag_field_set, also for an instance whose class has a plain attribute of this name. */
+DIAG_MUST_CHECK int diag_field_keep(struct diag_instrument_object *instrument,
+                                    enum diag_field field, PyObject *value);
+
+/* The same, and for the class's own property, if it has one of this name. */
 DIAG_MUST_CHECK int diag_field_init(struct diag_instrument_object *instrument,
                                     enum diag_field field, PyObject *value);
 

@@ -726,6 +726,51 @@ def test_attributes_as_properties_of_a_class():
 # ---- objects ----
 
 
+class Defaults(ProbeTestInstrument):
+    name, value, event, expires, custom, mgr = "d", "-x", "call", None, {}, None
+
+    def __init__(self, **kwargs):
+        super().__init__(kwargs.pop("name", self.name), kwargs.pop("value", self.value), **kwargs)
+
+
+def test_defaults_of_a_class_hide_no_attribute():
+    instrument = Defaults(event="call", custom={"tags": "['t']"})
+    probe_on(samples.plain, instrument)
+    samples.plain(1)
+    instrument.value = "x * 2"
+    instrument.custom = {"tags": "['u']"}
+    samples.plain(2)
+    instrument.custom = None
+    assert instrument.custom == {}
+    instrument.custom["tags"] = "['v']"
+    instrument.event = "return"
+    instrument.value = "result"
+    samples.plain(3)
+    assert instrument.log == [(["t"], -1), (["u"], 4), (["v"], 4)]
+    for name, value in (("value", "1 +"), ("event", "line:99999"), ("expires", 5), ("custom", 5)):
+        former = getattr(instrument, name)
+        with pytest.raises((TypeError, ValueError)):
+            setattr(instrument, name, value)
+        assert getattr(instrument, name) == former
+    with pytest.raises(TypeError, match="value: cannot be deleted"):
+        del instrument.value
+    instrument.expires = PAST
+    samples.plain(4)
+    assert len(instrument.log) == 3
+
+
+def test_an_error_switches_off_an_instrument_with_a_default():
+    instrument = Defaults(value="1 / 0", mgr=Manager())
+    probe_on(samples.plain, instrument)
+    for _ in range(5):
+        samples.plain(1)
+    assert instrument.expires == Instrument.error_expiration
+    assert len(instrument.mgr.errors) == 1
+    instrument.value, instrument.expires = "x", None
+    samples.plain(1)
+    assert instrument.results == [1]
+
+
 @pytest.mark.parametrize("text", ["z", "z%d"])
 def test_a_getter_that_assigns(text):
     class Assigns(ProbeTestInstrument):
