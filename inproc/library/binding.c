@@ -147,7 +147,7 @@ static void call_finish(struct diag_binding *binding) {
         return;
     result = PyObject_CallMethodNoArgs((PyObject *)instrument,
                                        binding->library->names[DIAG_NAME_FINISH]);
-    if (result == NULL)
+    if (result == NULL && !diag_instrument_was_interrupted())
         diag_instrument_error(binding);
     Py_XDECREF(result);
 }

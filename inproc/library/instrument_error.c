@@ -2,6 +2,8 @@
 #include "inproc/library/instrument_error.h"
 
 #include "inproc/engine/describe.h"
+#include "inproc/engine/guard.h"
+#include "inproc/engine/interrupt.h"
 #include "inproc/library/instrument_manager.h"
 
 int diag_instrument_handle_error(struct diag_instrument_object *instrument, PyObject *probe) {
@@ -39,6 +41,14 @@ static int call(struct diag_binding *binding) {
     return result == NULL ? -1 : 0;
 }
 
+bool diag_instrument_was_interrupted(void) {
+    if (!diag_interrupt_take(true))
+        return false;
+    if (!diag_guard_is_up(&diag_thread_state)) /* else it is raised when that is put down */
+        diag_interrupt_deliver();
+    return true;
+}
+
 void diag_instrument_error(struct diag_binding *binding) {
     PyThreadState *thread = PyThreadState_Get();
     PyObject *error = diag_py_take_exception();
@@ -48,7 +58,7 @@ void diag_instrument_error(struct diag_binding *binding) {
     diag_py_set_exception(Py_NewRef(error));
     diag_describe_exception(binding->message, sizeof binding->message);
     thread->exc_info = &handled; /* as if in an except clause */
-    if (call(binding) < 0) {
+    if (call(binding) < 0 && !diag_instrument_was_interrupted()) {
         PyObject *second = diag_py_take_exception();
 
         diag_print_exception(second); /* the first one is its context */

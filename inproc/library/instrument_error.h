@@ -13,6 +13,10 @@
  * it. If that raises itself, both go to sys.stderr, and the instrument is switched off. */
 void diag_instrument_error(struct diag_binding *binding);
 
+/* True if the exception that is set is none of the instrument's, but comes out of a signal handler:
+ * takes it, and has the program raise it as soon as no instrument is at work. */
+bool diag_instrument_was_interrupted(void);
+
 /* What the method handle_error of Instrument does. -1 with an exception. */
 DIAG_MUST_CHECK int diag_instrument_handle_error(struct diag_instrument_object *instrument,
                                                  PyObject *probe);
