@@ -28,6 +28,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->terms.tags);
     Py_VISIT(self->terms.globals);
     Py_VISIT(self->terms.callable);
+    Py_VISIT(self->decorated);
     Py_VISIT(self->own_globals);
     Py_VISIT(self->library->module);
     return 0;
@@ -39,6 +40,7 @@ static int clear(PyObject *object) {
     struct diag_binding *self = (struct diag_binding *)object;
 
     diag_binding_terms_done(&self->terms);
+    Py_CLEAR(self->decorated);
     Py_CLEAR(self->own_globals);
     return 0;
 }

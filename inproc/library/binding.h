@@ -47,6 +47,7 @@ struct diag_binding {
     bool is_due;     /* to be updated by the pending call */
     bool is_failed;  /* its handle_error has raised: off until it is wanted anew, or edited */
     struct diag_binding_terms terms;
+    PyObject *decorated;   /* weak reference to what a decorator was called with; NULL: none was */
     PyObject *own_globals; /* dict, in place of a manager's; NULL: not needed yet */
 
     uint64_t hits, errors, declined;

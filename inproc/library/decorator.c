@@ -2,7 +2,9 @@
 /* How it works: when a decorator is called, no name leads to the function yet. So the probe, whose
  * target is what the names will be, is given the function itself. Functions within functions are
  * another thing: each call of the outer one makes a new one, and the names stand for all of them.
- */
+ *
+ * A function that is defined again (a module that is reloaded, the outer function called again)
+ * calls its decorators again: each takes the place of the one that was there for the former.  */
 #include "inproc/library/decorator.h"
 
 #include <string.h>
@@ -52,6 +54,53 @@ static bool is_found_by_names(PyObject *target) {
     return is_found;
 }
 
+/* True if another function's decorator has put it there: that one was of the same name in the
+ * source, and has been defined again. */
+static bool is_superseded(const struct diag_binding *binding, PyObject *function) {
+    PyObject *decorated;
+
+    if (binding->decorated == NULL)
+        return false;
+    decorated = PyObject_CallNoArgs(binding->decorated);
+    Py_XDECREF(decorated);
+    return decorated != NULL && decorated != function;
+}
+
+/* The name, made unique by a number in brackets. A new reference; NULL with an exception. */
+static PyObject *key_for(struct diag_probe_object *probe, struct diag_instrument_object *instrument,
+                         PyObject *function) {
+    PyObject *key = Py_NewRef(instrument->name);
+
+    for (int number = 2; key != NULL; number++) {
+        struct diag_binding *present = diag_probe_binding(probe, key);
+        bool is_free = present == NULL || present->instrument == instrument ||
+                       is_superseded(present, function);
+
+        Py_XDECREF((PyObject *)present);
+        if (is_free)
+            break;
+        Py_SETREF(key, PyUnicode_FromFormat("%U (%d)", instrument->name, number));
+    }
+    if (PyErr_Occurred())
+        Py_CLEAR(key);
+    return key;
+}
+
+/* Remembers what the instrument under this key decorates. */
+static int note_decorated(struct diag_probe_object *probe, PyObject *key, PyObject *function) {
+    struct diag_binding *binding = diag_probe_binding(probe, key);
+    PyObject *reference;
+
+    if (binding == NULL) /* taken out meanwhile */
+        return PyErr_Occurred() ? -1 : 0;
+    reference = PyWeakref_NewRef(function, NULL);
+    if (reference == NULL && PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Clear(); /* some callables in C cannot have any: theirs stay */
+    Py_XSETREF(binding->decorated, reference);
+    Py_DECREF((PyObject *)binding);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static int attach(struct diag_instrument_object *instrument, PyObject *function, PyObject *target) {
     PyObject *object = diag_probe_attach(instrument->library, target), *key;
     struct diag_probe_object *probe = (struct diag_probe_object *)object;
@@ -70,8 +119,9 @@ static int attach(struct diag_instrument_object *instrument, PyObject *function,
         Py_CLEAR(probe->callable);
     else
         Py_XSETREF(probe->callable, Py_NewRef(function));
-    key = diag_probe_key_for(probe, instrument);
-    if (key != NULL && diag_probe_put(probe, key, (PyObject *)instrument) == 0)
+    key = key_for(probe, instrument, function);
+    if (key != NULL && diag_probe_put(probe, key, (PyObject *)instrument) == 0 &&
+        note_decorated(probe, key, function) == 0)
         result = diag_probe_start(probe);
     Py_XDECREF(key);
     Py_DECREF(object);

@@ -22,8 +22,7 @@ int diag_probe_check(struct diag_library *library, PyObject *key, PyObject *inst
     return -1;
 }
 
-/* A new reference to the binding under a key; NULL without an exception: there is none. */
-static struct diag_binding *binding_of(struct diag_probe_object *probe, PyObject *key) {
+struct diag_binding *diag_probe_binding(struct diag_probe_object *probe, PyObject *key) {
     return (struct diag_binding *)Py_XNewRef(PyDict_GetItemWithError(probe->bindings, key));
 }
 
@@ -35,7 +34,7 @@ static int put_new(struct diag_probe_object *probe, PyObject *key, PyObject *ins
 
     if (probe->is_running && diag_binding_want(binding, true) < 0)
         return -1;
-    former = binding_of(probe, key);
+    former = diag_probe_binding(probe, key);
     result = PyDict_SetItem(probe->bindings, key, (PyObject *)binding);
     if (result == 0)
         result = PyDict_SetItem(probe->instruments, key, instrument);
@@ -54,7 +53,7 @@ int diag_probe_put(struct diag_probe_object *probe, PyObject *key, PyObject *ins
 
     if (diag_probe_check(probe->library, key, instrument) < 0)
         return -1;
-    binding = binding_of(probe, key);
+    binding = diag_probe_binding(probe, key);
     if (binding != NULL && (PyObject *)binding->instrument == instrument) {
         if (probe->is_running)
             result = diag_binding_want(binding, true);
@@ -77,7 +76,7 @@ int diag_probe_put(struct diag_probe_object *probe, PyObject *key, PyObject *ins
 }
 
 int diag_probe_take(struct diag_probe_object *probe, PyObject *key) {
-    struct diag_binding *binding = binding_of(probe, key);
+    struct diag_binding *binding = diag_probe_binding(probe, key);
     int result;
 
     if (binding == NULL) {
@@ -92,21 +91,6 @@ int diag_probe_take(struct diag_probe_object *probe, PyObject *key) {
         result = diag_binding_want(binding, false);
     Py_DECREF((PyObject *)binding);
     return result;
-}
-
-PyObject *diag_probe_key_for(struct diag_probe_object *probe,
-                             struct diag_instrument_object *instrument) {
-    PyObject *key = Py_NewRef(instrument->name), *present;
-
-    for (int number = 2; key != NULL; number++) {
-        present = PyDict_GetItemWithError(probe->instruments, key);
-        if (present == NULL || present == (PyObject *)instrument)
-            break;
-        Py_SETREF(key, PyUnicode_FromFormat("%U (%d)", instrument->name, number));
-    }
-    if (PyErr_Occurred())
-        Py_CLEAR(key);
-    return key;
 }
 
 /* ---- construction ---- */

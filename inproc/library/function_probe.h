@@ -31,9 +31,7 @@ DIAG_MUST_CHECK int diag_probe_put(struct diag_probe_object *probe, PyObject *ke
                                    PyObject *instrument);
 DIAG_MUST_CHECK int diag_probe_take(struct diag_probe_object *probe, PyObject *key);
 
-/* The key of the instrument in the probe; that of a new one is its name, made unique by a number in
- * brackets. A new reference; NULL with an exception. */
-PyObject *diag_probe_key_for(struct diag_probe_object *probe,
-                             struct diag_instrument_object *instrument);
+/* The binding under a key, a new reference; NULL without an exception: there is none. */
+struct diag_binding *diag_probe_binding(struct diag_probe_object *probe, PyObject *key);
 
 #endif

@@ -587,6 +587,44 @@ def test_several_decorators_of_one_name():
     assert (one.results, two.results) == ([1], [-1])
 
 
+def test_decorators_that_run_again_take_the_former_ones_place(module):
+    module("again_module", """
+        import diagnose
+        made = []
+        def log(value):
+            made.append(diagnose.ProbeTestInstrument("n", value))
+            return made[-1]
+        @log("x")
+        @log("-x")
+        def f(x):
+            return x
+        def outer():
+            @log("x")
+            def inner(x):
+                return x
+            return inner
+    """)
+    again = importlib.import_module("again_module")
+    probe = attach_to("again_module.f")
+    by_hand = sensor("x")
+    probe.instruments["n (3)"] = by_hand
+    for round in range(3):
+        again.f(round)
+        assert [one.results for one in again.made] == [[round], [-round]]
+        assert list(probe.instruments) == ["n", "n (2)", "n (3)"]
+        assert list(probe.instruments.values()) == [*again.made[::-1], by_hand]
+        importlib.reload(again)
+    assert by_hand.results == [0, 1, 2]
+    del again.made[:]
+    functions = [again.outer() for _ in range(3)]
+    [f(1) for f in functions]
+    assert [one.results for one in again.made] == [[], [], [1, 1, 1]]
+    assert len(attach_to("again_module.outer.<locals>.inner").instruments) == 1
+    del functions
+    [again.outer()(2) for _ in range(3)]
+    assert [one.results for one in again.made[3:]] == [[2], [2], [2]]
+
+
 @pytest.mark.parametrize("what", [5, "f", None, [1]])
 def test_a_decorator_of_something_else(what):
     with pytest.raises(TypeError, match="decorator of functions, not of"):
