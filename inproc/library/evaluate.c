@@ -46,14 +46,16 @@ PyObject *diag_evaluate(struct diag_instrument_object *instrument, PyObject *tex
                         PyObject *globals, PyObject *names) {
     PyObject *code, *scope, *value;
 
-    if (!PyUnicode_CheckExact(text) || !PyDict_Check(globals)) {
+    if (!PyUnicode_Check(text) || !PyDict_Check(globals)) {
         PyErr_Format(PyExc_TypeError, "%s: must be a %s, not %.200s",
-                     PyUnicode_CheckExact(text) ? "_globals" : "value",
-                     PyUnicode_CheckExact(text) ? "dict" : "str",
-                     Py_TYPE(PyUnicode_CheckExact(text) ? globals : text)->tp_name);
+                     PyUnicode_Check(text) ? "_globals" : "value",
+                     PyUnicode_Check(text) ? "dict" : "str",
+                     Py_TYPE(PyUnicode_Check(text) ? globals : text)->tp_name);
         return NULL;
     }
-    code = code_of(instrument, text);
+    text = PyUnicode_FromObject(text); /* a class derived from str may have a __hash__ of its own */
+    code = text == NULL ? NULL : code_of(instrument, text);
+    Py_XDECREF(text);
     if (code == NULL)
         return NULL;
     if (names == instrument->hit_names && globals == instrument->hit_globals)

@@ -64,7 +64,11 @@ static PyObject *own_tags(struct diag_firing *firing, bool *is_left_out) {
     text = Py_XNewRef(diag_instrument_tags(firing->instrument));
     if (text == NULL)
         return NULL;
-    tags = evaluate(firing, text);
+    if (PyUnicode_Check(text))
+        tags = evaluate(firing, text);
+    else
+        tags = PyErr_Format(PyExc_TypeError, DIAG_TAGS_KEY ": must be a str, not %.200s",
+                            Py_TYPE(text)->tp_name);
     Py_DECREF(text);
     return tags;
 }

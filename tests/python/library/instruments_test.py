@@ -328,6 +328,32 @@ def test_evaluate_on_its_own():
         assert evaluate("x + %d" % number, {}, {"x": 1}) == number + 1
 
 
+class Text(str):
+    __hash__ = None
+
+
+def test_texts_of_a_class_derived_from_str():
+    class Own(ProbeTestInstrument):
+        def fire(self, _globals, _locals):
+            tags = self.merge_tags(_globals, _locals)
+            self.log.append((tags, self.evaluate(self.value, _globals, _locals)))
+
+    built_in, own = (
+        kind("n", Text("x * 2"), Text("call"), custom={"tags": Text("['t']")}, mgr=Manager())
+        for kind in (ProbeTestInstrument, Own)
+    )
+    for instrument in (built_in, own):
+        probe_on(samples.plain, instrument)
+        samples.plain(1)
+        assert instrument.mgr.errors == []
+        assert instrument.log == [(["t"], 2)]
+        instrument.custom["tags"] = 5
+        samples.plain(1)
+        assert {str(error) for _, _, error in instrument.mgr.errors} == {
+            "custom['tags']: must be a str, not int"
+        }
+
+
 def test_a_subclass_adds_names():
     class Adds(Recorder):
         def fire(self, _globals, _locals):
