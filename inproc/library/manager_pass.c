@@ -6,6 +6,7 @@
 #include "inproc/library/manager_pass.h"
 
 #include "inproc/library/manager_report.h"
+#include "inproc/library/spec_error.h"
 #include "lib/base/clock.h"
 
 /* Owned. */
@@ -53,24 +54,46 @@ static PyObject *lastmodified_of(const struct pass *pass, PyObject *document) {
     return lastmodified;
 }
 
+/* The same exception with another text. Takes the reference, and gives one back. */
+static PyObject *reword(PyObject *exception, PyObject *text) {
+    PyObject *traceback = PyException_GetTraceback(exception);
+    PyObject *notes = PyObject_GetAttrString(exception, "__notes__");
+    PyObject *other;
+
+    PyErr_Clear(); /* of what has no notes */
+    other = PyObject_CallOneArg((PyObject *)Py_TYPE(exception), text);
+    if (other != NULL) {
+        if (traceback != NULL)
+            PyException_SetTraceback(other, traceback);
+        if (notes != NULL && PyObject_SetAttrString(other, "__notes__", notes) < 0)
+            PyErr_Clear();
+        PyException_SetCause(other, PyException_GetCause(exception));
+        PyException_SetContext(other, PyException_GetContext(exception));
+    }
+    PyErr_Clear();
+    Py_XDECREF(traceback);
+    Py_XDECREF(notes);
+    if (other == NULL)
+        return exception;
+    Py_DECREF(exception);
+    return other;
+}
+
 /* The exception with the spec in its text, which takes the reference; or as it is, if it is the
  * program's own, with the spec in a note. */
 static PyObject *name_spec(PyObject *exception, PyObject *id, bool is_ours) {
-    PyObject *named = NULL, *text;
+    PyObject *text;
 
     if (is_ours) {
         text = PyUnicode_FromFormat("spec %R: %S", id, exception);
         if (text != NULL)
-            named = PyObject_CallOneArg((PyObject *)Py_TYPE(exception), text);
+            exception = reword(exception, text);
     } else if ((text = PyUnicode_FromFormat("spec %R", id)) != NULL) {
         diag_manager_add_note(exception, text);
     }
     Py_XDECREF(text);
     PyErr_Clear();
-    if (named == NULL)
-        return exception;
-    Py_DECREF(exception);
-    return named;
+    return exception;
 }
 
 /* The exception that is set is what is wrong with this spec. `document`, `instrument`: may be NULL.
@@ -118,6 +141,22 @@ static PyObject *make_instrument(struct pass *pass, const struct diag_spec_docum
     return instrument;
 }
 
+/* As `fail`, for what making or arming the instrument has raised. */
+static int fail_making(struct pass *pass, struct diag_manager_record *record, PyObject *document,
+                       PyObject *instrument, const struct diag_spec_document *fresh) {
+    PyObject *exception, *text;
+
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
+    exception = diag_py_take_exception();
+    text = diag_spec_error_text(exception, fresh->instrument);
+    if (text != NULL)
+        exception = reword(exception, text);
+    diag_py_set_exception(exception);
+    Py_XDECREF(text);
+    return fail(pass, record, document, instrument, text != NULL);
+}
+
 /* Puts what `fresh` asks for in the place of what the record has. Takes what is in `fresh`. */
 static int replace(struct pass *pass, struct diag_manager_record *record, PyObject *document,
                    struct diag_spec_document *fresh) {
@@ -134,7 +173,7 @@ static int replace(struct pass *pass, struct diag_manager_record *record, PyObje
                                      instrument);
     }
     if (outcome < 0)
-        outcome = fail(pass, record, document, instrument, false);
+        outcome = fail_making(pass, record, document, instrument, fresh);
     else if ((outcome = withdraw(pass, &record->former)) == 0)
         diag_manager_record_settle(record, fresh);
     Py_XDECREF(instrument);

@@ -222,6 +222,46 @@ class Classes(ErrorTest):
         self.assertIsInstance(error, TypeError)
         self.assertIn("colour", text)
 
+    def test_keys_are_spelled_alike_whoever_finds_them(self):
+        class Strict(Recorder):
+            def __init__(self, name, value, mgr, expires, type):
+                super().__init__(name, value, mgr=mgr, expires=expires)
+
+        class Choosy(Recorder):
+            def __init__(self, *args, shade, **kwargs):
+                raise TypeError("shade: must be dark")
+
+        class Caused(Recorder):
+            def __init__(self, *args, **kwargs):
+                raise ValueError("event: too late") from OSError("cause")
+
+        for changes, kind, key in [
+                ({"name": ""}, ValueError, "instrument.name: "),
+                ({"type": "log", "name": ""}, ValueError, "instrument.name: "),
+                ({"value": "a +"}, ValueError, "instrument.value: "),
+                ({"type": "log", "value": "a +"}, ValueError, "instrument.value: "),
+                ({"value": "elapsed", "event": "call"}, ValueError, "instrument.value: "),
+                ({"custom": {"tags": "["}}, ValueError, "instrument.custom.tags: "),
+                ({"type": "log", "shade": 1}, TypeError, "instrument.shade: "),
+                ({"type": "log", "event": "call", "custom": None, "shade": 1}, TypeError,
+                 "instrument.shade: "),
+                ({"shade": 1}, TypeError, "instrument.shade: "),
+                ({"type": "strict", "shade": 1}, TypeError, "instrument.shade: "),
+                ({"type": "choosy", "shade": 1}, TypeError, "instrument.shade: must be dark"),
+                ({"type": "caused"}, ValueError, "instrument.event: too late")]:
+            with self.subTest(changes):
+                self.setUp()
+                self.manager.instrument_classes.update(
+                    log=diagnose.LogInstrument, strict=Strict, choosy=Choosy, caused=Caused)
+                error, _, text = self.apply(**changes)
+                self.assertTrue(text.startswith(key), text)
+                self.assertIs(type(error), kind)
+                self.assertEqual(str(error), "spec 'bad': " + text)
+                if changes.get("type") == "caused":
+                    self.assertIsInstance(error.__cause__, OSError)
+                    self.assertIsNotNone(error.__traceback__)
+                self.tearDown()
+
     def test_class_that_makes_something_else(self):
         self.manager.instrument_classes["picky"] = dict
         error, _, text = self.apply(type="picky")
