@@ -94,14 +94,22 @@ class Server:
         eventually(lambda: self.ask("counters").get("end"), what="the last metric")
 
 
+def take_modules():
+    names = [name for name in sys.modules if name.partition(".")[0] == "diagnose"]
+    return {name: sys.modules.pop(name) for name in names}
+
+
 @pytest.fixture(scope="module")
 def statsd_class():
+    messages = take_modules()  # those of the API are in a package of the same name
     sys.path.insert(0, PACKAGE)
     try:
         from diagnose.instruments import StatsD
     finally:
         del sys.path[0]
-    return StatsD
+    yield StatsD
+    take_modules()
+    sys.modules.update(messages)
 
 
 @pytest.fixture

@@ -134,12 +134,12 @@ class PackagingTest(unittest.TestCase):
 
     def test_wheel_of_bazel(self):
         folder = wheels()
-        wheels = fnmatch.filter(os.listdir(folder), "*-%s-%s-*.whl" % (TAG, TAG))
-        self.assertEqual(len(wheels), 1, os.listdir(folder))
-        self.assertRegex(wheels[0], r"^diagnose-[\d.]+-cp\d+-cp\d+-(many)?linux_\w+\.whl$")
+        names = fnmatch.filter(os.listdir(folder), "*-%s-%s-*.whl" % (TAG, TAG))
+        self.assertEqual(len(names), 1, os.listdir(folder))
+        self.assertRegex(names[0], r"^diagnose-[\d.]+-cp\d+-cp\d+-(many)?linux_\w+\.whl$")
         python, site = self.make_venv()
         before = tree(site)
-        self.assert_runs(python, "-m", "pip", "install", os.path.join(folder, wheels[0]))
+        self.assert_runs(python, "-m", "pip", "install", os.path.join(folder, names[0]))
         self.check_package(python, site)
         self.check_uninstall(python, site, before)
 
