@@ -54,6 +54,8 @@ int diag_probe_put(struct diag_probe_object *probe, PyObject *key, PyObject *ins
     if (diag_probe_check(probe->library, key, instrument) < 0)
         return -1;
     binding = diag_probe_binding(probe, key);
+    if (binding == NULL && PyErr_Occurred()) /* the key cannot be hashed */
+        return -1;
     if (binding != NULL && (PyObject *)binding->instrument == instrument) {
         if (probe->is_running)
             result = diag_binding_want(binding, true);
@@ -137,8 +139,12 @@ static int set_instruments(struct diag_probe_object *self, PyObject *instruments
     if (instruments == NULL || instruments == Py_None)
         return 0;
     items = PyObject_CallOneArg((PyObject *)&PyDict_Type, instruments);
-    if (items == NULL)
+    if (items == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError))
+            PyErr_Format(PyExc_TypeError, "instruments: must be a dict, not %.200s",
+                         Py_TYPE(instruments)->tp_name);
         return -1;
+    }
     result = diag_instrument_map_replace(self->instruments, items);
     Py_DECREF(items);
     return result;

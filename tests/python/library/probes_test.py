@@ -501,6 +501,34 @@ def test_a_probe_without_instruments_is_collected():
     assert reference() is None
 
 
+@pytest.mark.parametrize("what", [5, [1], "ab", object()])
+def test_instruments_that_are_no_dict(what):
+    message = "^instruments: must be a dict, not %s$" % type(what).__name__
+    probe = attach_to("x.y")
+    with pytest.raises(TypeError, match=message):
+        probe.instruments = what
+    with pytest.raises(TypeError, match=message):
+        FunctionProbe("x.z", what)
+    assert set(active_probes) == {"x.y"}
+
+
+def test_a_key_that_cannot_be_hashed():
+    class Key(str):
+        def __hash__(self):
+            raise ValueError("no hash")
+
+    instrument = sensor("x")
+    probe = probe_on(samples.plain)
+    instruments = probe.instruments
+    for use in (instruments.__setitem__, instruments.setdefault, instruments.pop):
+        with pytest.raises(ValueError, match="^no hash$"):
+            use(Key("n"), instrument)
+    with pytest.raises(ValueError, match="^no hash$"):
+        del instruments[Key("n")]
+    samples.plain(1)
+    assert (dict(instruments), instrument.results, probe.status()) == ({}, [], {})
+
+
 # ---- decorators ----
 
 
