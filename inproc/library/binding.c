@@ -8,6 +8,7 @@
 #include "inproc/library/function_probe.h"
 #include "inproc/library/import_end.h"
 #include "inproc/library/instrument_error.h"
+#include "inproc/library/instrument_fields.h"
 #include "inproc/library/instrument_manager.h"
 #include "lib/base/clock.h"
 
@@ -206,7 +207,7 @@ static int switch_on(struct diag_binding *binding) {
     if (status != DIAG_OK) {
         diag_binding_terms_done(&terms);
         diag_binding_remove_spec(binding);
-        diag_library_raise(&err);
+        diag_instrument_raise(&err);
         note_exception(binding);
         return -1;
     }

@@ -76,6 +76,26 @@ static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     return self;
 }
 
+/* Python's own messages name the argument in some versions only, or count them. */
+static int check_keywords(PyObject *object, PyObject *kwargs, char *const keywords[]) {
+    const char *type = Py_TYPE(object)->tp_name, *last = strrchr(type, '.');
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+
+    while (kwargs != NULL && PyDict_Next(kwargs, &position, &key, &value)) {
+        char *const *known = keywords;
+
+        while (*known != NULL && PyUnicode_CompareWithASCIIString(key, *known) != 0)
+            known++;
+        if (*known != NULL)
+            continue;
+        PyErr_Format(PyExc_TypeError, "%U: is no argument of %.200s", key,
+                     last == NULL ? type : last + 1);
+        return -1;
+    }
+    return 0;
+}
+
 static int init(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char name[] = "name", value[] = "value", event[] = "event", expires[] = "expires",
                 custom[] = "custom", mgr[] = "mgr", type[] = "type";
@@ -85,7 +105,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs) {
     PyObject *ignored, *made = NULL;
     int result = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOOOO:Instrument", keywords, &given[0],
+    if (check_keywords(object, kwargs, keywords) < 0 ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOOOO:Instrument", keywords, &given[0],
                                      &given[1], &given[2], &given[3], &given[4], &given[5],
                                      &ignored))
         return -1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/library/instrument_fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "inproc/engine/expression.h"
@@ -30,6 +31,24 @@ PyObject *diag_field_get(const struct diag_instrument_object *instrument, enum d
 }
 
 /* ---- checks ---- */
+
+void diag_instrument_raise(struct diag_error *err) {
+    static const struct {
+        const char *of_spec, *key;
+    } keys[] = {{SPEC_PREFIX "custom.tags", DIAG_TAGS_KEY}, {SPEC_PREFIX, ""}};
+    char message[sizeof err->message];
+
+    for (size_t i = 0; i < DIAG_ARRAY_SIZE(keys); i++) {
+        size_t size = strlen(keys[i].of_spec);
+
+        if (strncmp(err->message, keys[i].of_spec, size) != 0)
+            continue;
+        snprintf(message, sizeof message, "%s%s", keys[i].key, err->message + size);
+        memcpy(err->message, message, sizeof message);
+        break;
+    }
+    diag_library_raise(err);
+}
 
 /* The text of a str without NUL characters, borrowed from it; NULL with an exception. */
 static const char *text_of(PyObject *value, const char *key) {
@@ -71,7 +90,7 @@ static int check_expression(PyObject *value, const char *key) {
 }
 
 static int check_event(struct diag_instrument_object *instrument, PyObject *value) {
-    const char *text = text_of(value, "event"), *message;
+    const char *text = text_of(value, "event");
     enum diag_spec_event event;
     struct diag_error err;
     int line;
@@ -79,10 +98,7 @@ static int check_event(struct diag_instrument_object *instrument, PyObject *valu
     if (text == NULL)
         return -1;
     if (diag_spec_event_parse(text, &event, &line, &err) != DIAG_OK) {
-        message = err.message;
-        if (strncmp(message, SPEC_PREFIX, strlen(SPEC_PREFIX)) == 0)
-            message += strlen(SPEC_PREFIX);
-        PyErr_SetString(PyExc_ValueError, message);
+        diag_instrument_raise(&err);
         return -1;
     }
     if (event != DIAG_SPEC_EVENT_CALL && diag_instrument_alters(instrument)) {

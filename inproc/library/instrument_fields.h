@@ -21,6 +21,9 @@ enum diag_field {
     DIAG_FIELD_COUNT
 };
 
+/* As diag_library_raise, for an error about a spec: the key in front is that of the attribute. */
+void diag_instrument_raise(struct diag_error *err);
+
 /* What is kept; borrowed; NULL before __init__. */
 PyObject *diag_field_get(const struct diag_instrument_object *instrument, enum diag_field field);
 

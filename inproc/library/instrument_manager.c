@@ -88,6 +88,10 @@ PyObject *diag_manager_globals(struct diag_library *library, PyObject *manager) 
     if (manager == Py_None)
         return NULL;
     globals = PyObject_GetAttr(manager, library->names[DIAG_NAME_GLOBAL_NAMESPACE]);
+    if (globals == NULL && PyErr_ExceptionMatches(PyExc_AttributeError) &&
+        _PyType_Lookup(Py_TYPE(manager), library->names[DIAG_NAME_GLOBAL_NAMESPACE]) == NULL)
+        PyErr_Format(PyExc_TypeError, "mgr: %.200s has no global_namespace",
+                     Py_TYPE(manager)->tp_name);
     if (globals != NULL && !PyDict_Check(globals)) {
         PyErr_Format(PyExc_TypeError, "global_namespace: must be a dict, not %.200s",
                      Py_TYPE(globals)->tp_name);

@@ -5,6 +5,7 @@ import datetime
 import gc
 import inspect
 import pickle
+import re
 import sys
 import weakref
 
@@ -129,6 +130,25 @@ def test_a_line_that_has_no_code_is_refused_and_the_former_event_stays():
     assert instrument.event == "return"
     samples.plain(1)
     assert instrument.results == [1]
+
+
+def test_arming_names_the_attribute():
+    probe = probe_on(samples.plain)
+    for instrument, message in (
+        (LogInstrument("n", "result", "call"), "value: 'result' is known at return and end only"),
+        (LogInstrument("n", "x", "call", custom={"tags": "[result]"}), "custom['tags']: 'result'"),
+        (LogInstrument("n", "x", mgr=5), "mgr: int has no global_namespace"),
+    ):
+        with pytest.raises((TypeError, ValueError), match="^" + re.escape(message)):
+            probe.instruments["i"] = instrument
+    assert probe.instruments == {}
+
+
+@pytest.mark.parametrize("given", [(), ("n", "v"), ("n", "v", "call", None, None, None)])
+@pytest.mark.parametrize("kind", TYPES)
+def test_an_unknown_argument_is_named(kind, given):
+    with pytest.raises(TypeError, match="^foo: is no argument of %s$" % kind.__name__):
+        kind(*given, foo=1)
 
 
 def test_super_init_was_not_called():
