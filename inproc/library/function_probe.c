@@ -244,7 +244,8 @@ static int assign_instruments(PyObject *object, PyObject *value, void *Py_UNUSED
 
 PyDoc_STRVAR(start_doc,
              "start($self, /)\n--\n\n"
-             "Arms every instrument that has not expired. Does nothing for those that are armed.\n"
+             "Arms every instrument that has not expired. Does nothing for those that are armed,\n"
+             "but that a function which has been replaced (importlib.reload) is followed.\n"
              "A target whose module is not imported yet is armed when it is; nothing is imported\n"
              "on its behalf.\n\n"
              "Raises one exception for all that is wrong, having armed the rest: ValueError (the\n"

@@ -93,6 +93,8 @@ PyDoc_STRVAR(
     "What is wrong with a spec goes into its `applied` and to handle_error, once as long as\n"
     "it stays the same, and leaves the other specs alone; it is tried again by each apply.\n"
     "If `specs` cannot be had, that goes to handle_error, and everything stays as it is.\n\n"
+    "Functions that have been replaced (importlib.reload) are followed: what is there now is\n"
+    "probed. The program's own instruments on a target are left as they are.\n\n"
     "Any thread may call it; one waits for the other. Called from within itself, it has the\n"
     "one that is under way repeated, and returns at once.");
 
