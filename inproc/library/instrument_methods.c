@@ -111,10 +111,45 @@ static PyObject *finish(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(unused)) 
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(restore_doc,
+             "_restore($type, name, value, event, expires, custom, mgr, /)\n--\n\n"
+             "An instrument with these attributes, without its __init__: for pickle and copy.");
+
+/* Not by calling the class, whose __init__ may take other arguments. */
+static PyObject *restore(PyObject *object, PyObject *args) {
+    PyTypeObject *type = (PyTypeObject *)object;
+    PyObject *given[DIAG_FIELD_COUNT], *no_arguments, *made;
+    struct diag_instrument_object *self;
+
+    if (!PyArg_ParseTuple(args, "OOOOOO:_restore", &given[DIAG_FIELD_NAME],
+                          &given[DIAG_FIELD_VALUE], &given[DIAG_FIELD_EVENT],
+                          &given[DIAG_FIELD_EXPIRES], &given[DIAG_FIELD_CUSTOM],
+                          &given[DIAG_FIELD_MGR]))
+        return NULL;
+    no_arguments = PyTuple_New(0);
+    made = no_arguments == NULL ? NULL : type->tp_new(type, no_arguments, NULL);
+    Py_XDECREF(no_arguments);
+    if (made == NULL)
+        return NULL;
+    if (!Py_IS_TYPE(made, type)) {
+        PyErr_Format(PyExc_TypeError, "the __new__ of %.200s has returned a %.200s", type->tp_name,
+                     Py_TYPE(made)->tp_name);
+        Py_DECREF(made);
+        return NULL;
+    }
+    self = (struct diag_instrument_object *)made;
+    for (int field = 0; made != NULL && field < DIAG_FIELD_COUNT; field++)
+        if (diag_field_keep(self, (enum diag_field)field, given[field]) < 0)
+            Py_CLEAR(made);
+    if (made != NULL)
+        self->is_complete = true;
+    return made;
+}
+
 PyDoc_STRVAR(reduce_doc,
              "__reduce__($self, /)\n--\n\n"
-             "Pickled and copied are the arguments of the constructor and the attributes that\n"
-             "were added; not what it is attached to.");
+             "Pickled and copied are name, value, event, expires, custom and mgr, and the\n"
+             "attributes that were added; not what it is attached to. __init__ is not called.");
 
 static PyObject *reduce(PyObject *object, PyObject *Py_UNUSED(unused)) {
     struct diag_instrument_object *self = (struct diag_instrument_object *)object;
@@ -124,9 +159,10 @@ static PyObject *reduce(PyObject *object, PyObject *Py_UNUSED(unused)) {
                      Py_TYPE(object)->tp_name);
         return NULL;
     }
-    return Py_BuildValue("O(OOOOOO)O", Py_TYPE(object), self->name, self->value, self->event,
-                         self->expires, self->custom, self->manager,
-                         self->dict == NULL ? Py_None : self->dict);
+    return Py_BuildValue("N(OOOOOO)O",
+                         PyObject_GetAttrString((PyObject *)Py_TYPE(object), "_restore"),
+                         self->name, self->value, self->event, self->expires, self->custom,
+                         self->manager, self->dict == NULL ? Py_None : self->dict);
 }
 
 PyMethodDef diag_instrument_methods[] = {
@@ -139,6 +175,7 @@ PyMethodDef diag_instrument_methods[] = {
      check_call_doc},
     {"handle_error", handle_error, METH_O, handle_error_doc},
     {"finish", finish, METH_NOARGS, finish_doc},
+    {"_restore", restore, METH_VARARGS | METH_CLASS, restore_doc},
     {"__reduce__", reduce, METH_NOARGS, reduce_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -853,6 +853,42 @@ def test_pickle_and_copy():
             assert twin.note == "mine"
 
 
+class Threshold(ProbeTestInstrument):
+    """With arguments of its own, a default that hides a field, and a property."""
+
+    custom = {}
+
+    def __init__(self, limit, *, given="x"):
+        self.limit, self.given = limit, given
+        super().__init__("slow", given)
+
+    @property
+    def value(self):
+        return self.given
+
+    @value.setter
+    def value(self, value):
+        self.given = value
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle_and_copy_of_a_class_with_its_own_arguments(protocol):
+    instrument = Threshold(5)
+    instrument.value, instrument.custom = "-x", {"tags": "['t']"}
+    pickled = pickle.loads(pickle.dumps(instrument, protocol))
+    for twin in (pickled, copy.copy(instrument), copy.deepcopy(instrument)):
+        assert type(twin) is Threshold and twin is not instrument
+        assert vars(twin) == vars(instrument)
+        assert repr(twin) == repr(instrument)
+        probe = probe_on(samples.plain, twin)
+        samples.plain(2)
+        twin.custom = {"tags": "['u']"}
+        samples.plain(2)
+        probe.instruments.clear()
+        assert twin.log == [(["t"], -2), (["u"], -2)]
+    assert instrument.custom == {"tags": "['t']"}
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_cycles_are_collected(kind):
     class Derived(kind):
