@@ -2,6 +2,7 @@
 #include "inproc/library/evaluate.h"
 
 #include "inproc/engine/expression.h"
+#include "inproc/library/firing.h"
 #include "inproc/library/scope.h"
 
 #define FILE_NAME "<instrument>"
@@ -58,7 +59,7 @@ PyObject *diag_evaluate(struct diag_instrument_object *instrument, PyObject *tex
     Py_XDECREF(text);
     if (code == NULL)
         return NULL;
-    if (names == instrument->hit_names && globals == instrument->hit_globals)
+    if (diag_firing_has_namespace(instrument, globals, names)) /* it is complete */
         scope = Py_NewRef(names);
     else
         scope = diag_scope_new(instrument->library, globals, names);

@@ -176,24 +176,36 @@ static int warn(struct diag_library *library, PyTypeObject *type, PyObject *resu
                             type->tp_name, Py_TYPE(result)->tp_name);
 }
 
+/* What a fire() of this thread was given, while it runs. Borrowed, compared only. */
+static __thread struct {
+    const struct diag_instrument_object *instrument;
+    const PyObject *globals, *names;
+} firing_now;
+
+bool diag_firing_has_namespace(const struct diag_instrument_object *instrument,
+                               const PyObject *globals, const PyObject *names) {
+    return firing_now.instrument == instrument && firing_now.globals == globals &&
+           firing_now.names == names;
+}
+
 /* What the namespaces of this hit are is known to `evaluate` meanwhile. */
 static int call_fire(struct diag_firing *firing) {
     struct diag_instrument_object *instrument = firing->instrument;
-    const PyObject *former_globals = instrument->hit_globals, *former_names = instrument->hit_names;
+    const __typeof__(firing_now) former = firing_now;
     PyObject *names = names_of(firing), *result;
     int status = -1;
 
     if (names == NULL)
         return -1;
     if (!firing->is_stale) {
-        instrument->hit_globals = firing->globals;
-        instrument->hit_names = names;
+        firing_now.instrument = instrument;
+        firing_now.globals = firing->globals;
+        firing_now.names = names;
     }
     result = PyObject_CallMethodObjArgs((PyObject *)instrument,
                                         instrument->library->names[DIAG_NAME_FIRE], firing->globals,
                                         names, NULL);
-    instrument->hit_globals = former_globals;
-    instrument->hit_names = former_names;
+    firing_now = former;
     if (result == Py_None)
         status = 0;
     else if (result != NULL)

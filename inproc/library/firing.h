@@ -51,4 +51,8 @@ DIAG_MUST_CHECK int diag_firing_emit_arguments(PyObject *args, PyObject *kwargs,
 PyObject *diag_firing_output_method(PyObject *self, PyObject *args, PyObject *kwargs);
 extern const char diag_firing_output_doc[];
 
+/* True if they are what the fire() of the instrument that runs in this thread was given. */
+bool diag_firing_has_namespace(const struct diag_instrument_object *instrument,
+                               const PyObject *globals, const PyObject *names);
+
 #endif

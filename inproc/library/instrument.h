@@ -29,9 +29,6 @@ struct diag_instrument_object {
     PyObject *log;                 /* list, of a ProbeTestInstrument; else NULL */
     struct diag_binding *bindings; /* all of this instrument's, borrowed */
     struct diag_overrides overrides;
-    /* What `fire` was last given, while it runs: `evaluate` knows by it that the namespace is
-     * complete. Borrowed, compared only. */
-    const PyObject *hit_globals, *hit_names;
 };
 
 DIAG_MUST_CHECK int diag_instrument_add_type(struct diag_library *library, PyObject *module);

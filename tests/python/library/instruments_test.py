@@ -7,12 +7,14 @@ import inspect
 import pickle
 import re
 import sys
+import threading
 import weakref
 
 import library_samples as samples
 import pytest
 from library_support import (
     IS_MONITORING,
+    PATIENCE,
     Manager,
     Recorder,
     captured,
@@ -346,6 +348,30 @@ def test_evaluate_on_its_own():
             evaluate(*arguments)
     for number in range(200):
         assert evaluate("x + %d" % number, {}, {"x": 1}) == number + 1
+
+
+def test_each_thread_in_fire_keeps_its_names():
+    first_is_over, second_is_in = threading.Event(), threading.Event()
+
+    class Keeps(ProbeTestInstrument):
+        def fire(self, _globals, _locals):
+            if _locals["x"] == 1:
+                second.start()
+                assert second_is_in.wait(PATIENCE)
+            else:
+                second_is_in.set()
+                assert first_is_over.wait(PATIENCE)
+            self.evaluate("(kept := x)", _globals, _locals)
+            self.log.append((None, self.evaluate("kept", _globals, _locals)))
+
+    second = threading.Thread(target=samples.plain, args=(2,))
+    instrument = Keeps("n", "x", mgr=Manager())
+    probe_on(samples.plain, instrument)
+    samples.plain(1)
+    first_is_over.set()
+    second.join()
+    assert instrument.mgr.errors == []
+    assert instrument.results == [1, 2]
 
 
 class Text(str):
