@@ -126,7 +126,8 @@ struct view {
 /* clang-format on */
 
 /* Made at the first use, and kept as long as the process. */
-static PyTypeObject *view_type, *hotspot_type;
+static PyTypeObject *view_type;
+static PyObject *hotspot_type; /* a namedtuple of Python's */
 
 static double seconds(uint64_t ns) {
     return (double)ns / (double)DIAG_NS_PER_S;
@@ -145,24 +146,16 @@ static PyObject *source(PyObject *self, PyObject *lineno) {
 
 /* `index`: of a line, -1: none. */
 static PyObject *hotspot(struct view *view, ptrdiff_t index, uint64_t time_ns) {
-    PyObject *hotspot, *lineno, *time, *text;
+    PyObject *lineno, *text, *hotspot = NULL;
 
     if (index < 0)
         Py_RETURN_NONE;
-    hotspot = PyStructSequence_New(hotspot_type);
     lineno = PyLong_FromSsize_t(view->hotspots->first_line + index);
-    time = PyFloat_FromDouble(seconds(time_ns));
     text = lineno == NULL ? NULL : source((PyObject *)view, lineno);
-    if (hotspot == NULL || time == NULL || text == NULL) {
-        Py_XDECREF(hotspot);
-        Py_XDECREF(lineno);
-        Py_XDECREF(time);
-        Py_XDECREF(text);
-        return NULL;
-    }
-    PyStructSequence_SetItem(hotspot, 0, time);
-    PyStructSequence_SetItem(hotspot, 1, lineno);
-    PyStructSequence_SetItem(hotspot, 2, text);
+    if (text != NULL)
+        hotspot = PyObject_CallFunction(hotspot_type, "dOO", seconds(time_ns), lineno, text);
+    Py_XDECREF(lineno);
+    Py_XDECREF(text);
     return hotspot;
 }
 
@@ -263,10 +256,22 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *make_hotspot_type(void) {
+    PyObject *collections = PyImport_ImportModule("collections"), *module, *type;
+
+    if (collections == NULL)
+        return NULL;
+    module = PyUnicode_FromString("diagnose");
+    type = PyObject_CallMethod(collections, "namedtuple", "s(sss)", "hotspot", "time", "lineno",
+                               "source");
+    if (type != NULL && (module == NULL || PyObject_SetAttrString(type, "__module__", module) < 0))
+        Py_CLEAR(type);
+    Py_DECREF(collections);
+    Py_XDECREF(module);
+    return type;
+}
+
 static int make_types(void) {
-    static PyStructSequence_Field fields[] = {
-        {"time", "seconds"}, {"lineno", NULL}, {"source", NULL}, {NULL, NULL}};
-    static PyStructSequence_Desc description = {"diagnose.hotspot", NULL, fields, 3};
     PyType_Slot slots[] = {
         {Py_tp_members, members},
         {Py_tp_getset, getset},
@@ -285,7 +290,7 @@ static int make_types(void) {
     };
 
     if (hotspot_type == NULL)
-        hotspot_type = PyStructSequence_NewType(&description);
+        hotspot_type = make_hotspot_type();
     if (view_type == NULL)
         view_type = (PyTypeObject *)PyType_FromSpec(&spec);
     return hotspot_type == NULL || view_type == NULL ? -1 : 0;

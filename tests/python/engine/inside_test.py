@@ -352,6 +352,16 @@ class HotspotsTest(EngineTest):
         self.assertEqual(source, inspect.getsourcelines(samples.loop)[0][
             worst - samples.loop.__code__.co_firstlineno])
 
+    def test_a_hotspot_is_a_namedtuple(self):
+        self.arm("inside_samples.loop", "[hotspots.worst._fields, hotspots.worst._asdict(), "
+                 "hotspots.worst._replace(source='x').source, hotspots.slowest == "
+                 "tuple(hotspots.slowest), repr(hotspots.worst)[:13]]")
+        samples.loop(5)
+        fields, as_dict, replaced, is_tuple, text = self.values()[0]
+        self.assertEqual(fields, ["time", "lineno", "source"])
+        self.assertEqual(list(as_dict), fields)
+        self.assertEqual((replaced, is_tuple, text), ("x", True, "hotspot(time="))
+
     def test_suspended_time_does_not_count(self):
         self.arm("inside_samples.pausing", "[*hotspots.slowest, elapsed]")
         generator = samples.pausing(lambda: time.sleep(0.01))
