@@ -14,7 +14,8 @@
 
 /* The instrument that this thread reads. If reading assigned something, and that armed it anew, it
  * would never end. */
-static __thread const struct diag_instrument_object *being_read;
+static __thread const struct diag_instrument_object *being_read
+    __attribute__((tls_model("initial-exec")));
 
 /* ---- the object ---- */
 

@@ -180,7 +180,7 @@ static int warn(struct diag_library *library, PyTypeObject *type, PyObject *resu
 static __thread struct {
     const struct diag_instrument_object *instrument;
     const PyObject *globals, *names;
-} firing_now;
+} firing_now __attribute__((tls_model("initial-exec")));
 
 bool diag_firing_has_namespace(const struct diag_instrument_object *instrument,
                                const PyObject *globals, const PyObject *names) {
