@@ -34,40 +34,6 @@ static void fill_flags(struct diag_options *options, const char **log_level,
     diag_rpc_tls_flags(&options->tls, flags + OWN_FLAG_COUNT);
 }
 
-static enum diag_status parse_log_level(const char *text, enum diag_log_level *out,
-                                        struct diag_error *err) {
-    static const struct {
-        const char *name;
-        enum diag_log_level level;
-    } levels[] = {
-        {"error", DIAG_LOG_ERROR},
-        {"warning", DIAG_LOG_WARNING},
-        {"info", DIAG_LOG_INFO},
-        {"debug", DIAG_LOG_DEBUG},
-    };
-
-    for (size_t i = 0; i < DIAG_ARRAY_SIZE(levels); i++)
-        if (strcmp(text, levels[i].name) == 0) {
-            *out = levels[i].level;
-            return DIAG_OK;
-        }
-    return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                          "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
-}
-
-/* Plaintext is fine for it: it tells nothing but whether we serve. */
-static enum diag_status check_health(const char *address, struct diag_error *err) {
-    const struct diag_rpc_tls plaintext = {.allow_plaintext = true};
-    enum diag_status status;
-
-    if (address == NULL)
-        return DIAG_OK;
-    status = diag_rpc_tls_check(&plaintext, address, true, err);
-    if (status != DIAG_OK)
-        diag_error_prefix(err, "--health");
-    return status;
-}
-
 static enum diag_status check(const struct diag_options *options, struct diag_error *err) {
     enum diag_status status;
 
@@ -81,7 +47,7 @@ static enum diag_status check(const struct diag_options *options, struct diag_er
         return diag_error_set(err, DIAG_ERR_INVALID, 0,
                               "--port-file: --listen %s is a unix socket, which has no port",
                               options->listen);
-    status = check_health(options->health, err);
+    status = diag_rpc_tls_check_health(options->health, err);
     if (status == DIAG_OK)
         status = diag_rpc_tls_check(&options->tls, options->listen, true, err);
     return status;
@@ -110,7 +76,7 @@ enum diag_status diag_options_parse(int argc, char **argv, struct diag_options *
     }
     if (positional_count > 0)
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "unexpected argument \"%s\"", argv[1]);
-    status = parse_log_level(log_level, &options.log_level, err);
+    status = diag_log_level_parse(log_level, &options.log_level, err);
     if (status == DIAG_OK)
         status = check(&options, err);
     if (status == DIAG_OK)

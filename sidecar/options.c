@@ -77,25 +77,6 @@ static enum diag_status check_labels(const char *flag, const struct diag_flag_li
     return DIAG_OK;
 }
 
-static enum diag_status parse_log_level(const char *text, enum diag_log_level *level,
-                                        struct diag_error *err) {
-    static const char *const names[] = {
-        [DIAG_LOG_ERROR] = "error",
-        [DIAG_LOG_WARNING] = "warning",
-        [DIAG_LOG_INFO] = "info",
-        [DIAG_LOG_DEBUG] = "debug",
-    };
-
-    for (size_t i = 0; i < DIAG_ARRAY_SIZE(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *level = (enum diag_log_level)i;
-            return DIAG_OK;
-        }
-    }
-    return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                          "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
-}
-
 static enum diag_status check_host(struct diag_sidecar_options *options, struct diag_error *err) {
     if (options->host == NULL) {
         if (gethostname(options->host_buffer, sizeof options->host_buffer) != 0)
@@ -122,19 +103,6 @@ static enum diag_status check_memory(struct diag_sidecar_options *options, struc
     return DIAG_OK;
 }
 
-/* Plaintext is fine for it: it tells nothing but whether we serve. */
-static enum diag_status check_health(const char *address, struct diag_error *err) {
-    const struct diag_rpc_tls plaintext = {.allow_plaintext = true};
-    enum diag_status status;
-
-    if (address == NULL)
-        return DIAG_OK;
-    status = diag_rpc_tls_check(&plaintext, address, true, err);
-    if (status != DIAG_OK)
-        diag_error_prefix(err, "--health");
-    return status;
-}
-
 static enum diag_status check(struct diag_sidecar_options *options, const char *log_level,
                               struct diag_error *err) {
     enum diag_status status;
@@ -147,7 +115,7 @@ static enum diag_status check(struct diag_sidecar_options *options, const char *
         diag_error_prefix(err, "--controller %s", options->controller);
         return status;
     }
-    status = check_health(options->health, err);
+    status = diag_rpc_tls_check_health(options->health, err);
     if (status != DIAG_OK)
         return status;
     if ((options->ring_size & (options->ring_size - 1)) != 0)
@@ -159,7 +127,7 @@ static enum diag_status check(struct diag_sidecar_options *options, const char *
     if (status == DIAG_OK)
         status = check_labels("label-default", &options->label_defaults, true, err);
     if (status == DIAG_OK)
-        status = parse_log_level(log_level, &options->log_level, err);
+        status = diag_log_level_parse(log_level, &options->log_level, err);
     if (status == DIAG_OK)
         status = check_host(options, err);
     return status;

@@ -53,25 +53,6 @@ static void make_flags(struct diag_webhook_options *options, const char **log_le
     memcpy(flags, own, sizeof own);
 }
 
-static enum diag_status parse_log_level(const char *text, enum diag_log_level *level,
-                                        struct diag_error *err) {
-    static const char *const names[] = {
-        [DIAG_LOG_ERROR] = "error",
-        [DIAG_LOG_WARNING] = "warning",
-        [DIAG_LOG_INFO] = "info",
-        [DIAG_LOG_DEBUG] = "debug",
-    };
-
-    for (size_t i = 0; i < DIAG_ARRAY_SIZE(names); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *level = (enum diag_log_level)i;
-            return DIAG_OK;
-        }
-    }
-    return diag_error_set(err, DIAG_ERR_INVALID, 0,
-                          "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
-}
-
 static enum diag_status check(struct diag_webhook_options *options, const char *log_level,
                               struct diag_error *err) {
     if (options->cert_file == NULL || options->key_file == NULL)
@@ -89,7 +70,7 @@ static enum diag_status check(struct diag_webhook_options *options, const char *
             return diag_error_set(err, DIAG_ERR_INVALID, 0, "--image: \"%s\" is not NAME=IMAGE",
                                   image);
     }
-    return parse_log_level(log_level, &options->log_level, err);
+    return diag_log_level_parse(log_level, &options->log_level, err);
 }
 
 enum diag_status diag_webhook_options_parse(struct diag_webhook_options *options, int argc,

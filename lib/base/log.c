@@ -3,8 +3,16 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+static const char *const NAMES[] = {
+    [DIAG_LOG_ERROR] = "error",
+    [DIAG_LOG_WARNING] = "warning",
+    [DIAG_LOG_INFO] = "info",
+    [DIAG_LOG_DEBUG] = "debug",
+};
 
 static const char *program_name = "diagnose";
 static enum diag_log_level max_level = DIAG_LOG_INFO;
@@ -14,8 +22,18 @@ void diag_log_init(const char *program, enum diag_log_level level) {
     max_level = level;
 }
 
+enum diag_status diag_log_level_parse(const char *text, enum diag_log_level *out,
+                                      struct diag_error *err) {
+    for (size_t i = 0; i < DIAG_ARRAY_SIZE(NAMES); i++)
+        if (strcmp(text, NAMES[i]) == 0) {
+            *out = (enum diag_log_level)i;
+            return DIAG_OK;
+        }
+    return diag_error_set(err, DIAG_ERR_INVALID, 0,
+                          "--log-level: \"%s\" is not one of: error, warning, info, debug", text);
+}
+
 void diag_log(enum diag_log_level level, const char *format, ...) {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
     char line[1024];
     struct timespec now;
     struct tm calendar;
@@ -28,7 +46,7 @@ void diag_log(enum diag_log_level level, const char *format, ...) {
     gmtime_r(&now.tv_sec, &calendar);
     length = (int)strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &calendar);
     length += snprintf(line + length, sizeof line - (size_t)length,
-                       ".%03ldZ %s %s: ", now.tv_nsec / 1000000, names[level], program_name);
+                       ".%03ldZ %s %s: ", now.tv_nsec / 1000000, NAMES[level], program_name);
     va_start(arguments, format);
     length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
     va_end(arguments);

@@ -8,7 +8,7 @@
 #ifndef DIAG_LIB_BASE_LOG_H
 #define DIAG_LIB_BASE_LOG_H
 
-#include "lib/base/compiler.h"
+#include "lib/base/error.h"
 
 DIAG_DECLS_BEGIN
 
@@ -17,6 +17,10 @@ enum diag_log_level { DIAG_LOG_ERROR, DIAG_LOG_WARNING, DIAG_LOG_INFO, DIAG_LOG_
 /* Sets the program's name (borrowed, static) and the most talkative level that is written.
  * Call once, before other threads start. */
 void diag_log_init(const char *program, enum diag_log_level level);
+
+/* The level of a program's flag --log-level; DIAG_ERR_INVALID, whose message names the flag. */
+DIAG_MUST_CHECK enum diag_status diag_log_level_parse(const char *text, enum diag_log_level *out,
+                                                      struct diag_error *err);
 
 void diag_log(enum diag_log_level level, const char *format, ...) DIAG_PRINTF(2, 3);
 

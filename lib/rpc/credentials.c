@@ -72,6 +72,18 @@ enum diag_status diag_rpc_tls_check(const struct diag_rpc_tls *tls, const char *
     return check_plaintext(tls, address, is_server, err);
 }
 
+enum diag_status diag_rpc_tls_check_health(const char *address, struct diag_error *err) {
+    const struct diag_rpc_tls plaintext = {.allow_plaintext = true};
+    enum diag_status status;
+
+    if (address == NULL)
+        return DIAG_OK;
+    status = diag_rpc_tls_check(&plaintext, address, true, err);
+    if (status != DIAG_OK)
+        diag_error_prefix(err, "--health");
+    return status;
+}
+
 enum diag_status diag_rpc_tls_check_files(const struct diag_rpc_tls *tls, struct diag_error *err) {
     DIAG_CLEANUP(diag_rpc_pem_files_done) struct diag_rpc_pem_files files = {0};
 

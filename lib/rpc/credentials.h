@@ -45,6 +45,11 @@ DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check(const struct diag_rpc_tls *t
                                                     const char *address, bool is_server,
                                                     struct diag_error *err);
 
+/* The same for the flag --health, where only grpc.health.v1 is served: in plaintext, anywhere,
+ * since it tells nothing but whether we serve. NULL is fine: the flag was not given. */
+DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check_health(const char *address,
+                                                           struct diag_error *err);
+
 /* Whether the files that are named can be read and look like what they should be. The message names
  * flag and file. DIAG_ERR_NOT_FOUND: one is not there. */
 DIAG_MUST_CHECK enum diag_status diag_rpc_tls_check_files(const struct diag_rpc_tls *tls,
