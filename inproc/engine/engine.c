@@ -9,27 +9,6 @@
 #include "inproc/engine/thread_state.h"
 #include "lib/base/clock.h"
 
-enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct diag_engine **out,
-                                 struct diag_error *err) {
-    struct diag_engine *engine;
-    enum diag_status status = diag_backend_check_interpreter(err);
-
-    if (status != DIAG_OK)
-        return status;
-    engine = calloc(1, sizeof *engine);
-    if (engine == NULL)
-        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe engine");
-    diag_hit_clock_init();
-    engine->sink = *sink;
-    status = diag_engine_shared_join(engine, err);
-    if (status != DIAG_OK) {
-        free(engine);
-        return status;
-    }
-    *out = engine;
-    return DIAG_OK;
-}
-
 static void ignore_hit(void *context, const char *spec_id, PyObject *value, PyObject *tags) {
     (void)context;
     (void)spec_id;
@@ -65,16 +44,42 @@ static void ignore_retirement(void *context, struct diag_bytes spec) {
     (void)spec;
 }
 
+static const struct diag_engine_sink SILENT_SINK = {
+    .emit = refuse_event,
+    .aggregate_open = refuse_aggregate,
+    .aggregate_update = refuse_update,
+    .aggregate_retire = ignore_retirement,
+};
+
+enum diag_status diag_engine_new(const struct diag_engine_sink *sink, struct diag_engine **out,
+                                 struct diag_error *err) {
+    struct diag_engine *engine;
+    enum diag_status status = diag_backend_check_interpreter(err);
+
+    if (status != DIAG_OK)
+        return status;
+    engine = calloc(1, sizeof *engine);
+    if (engine == NULL)
+        return diag_error_set(err, DIAG_ERR_NO_MEMORY, 0, "probe engine");
+    diag_hit_clock_init();
+    engine->sink = sink == NULL ? SILENT_SINK : *sink;
+    status = diag_engine_shared_join(engine, err);
+    if (status != DIAG_OK) {
+        free(engine);
+        return status;
+    }
+    *out = engine;
+    return DIAG_OK;
+}
+
 /* The caller's sink may be gone before the engine is: when a finaliser that runs in the middle of
  * the engine's work frees it. */
 static void silence(struct diag_engine *engine) {
-    engine->sink = (struct diag_engine_sink){
-        .hit = engine->sink.hit == NULL ? NULL : ignore_hit,
-        .emit = refuse_event,
-        .aggregate_open = refuse_aggregate,
-        .aggregate_update = refuse_update,
-        .aggregate_retire = ignore_retirement,
-    };
+    bool has_hit = engine->sink.hit != NULL; /* actions rely on it */
+
+    engine->sink = SILENT_SINK;
+    if (has_hit)
+        engine->sink.hit = ignore_hit;
     diag_spec_table_silence(&engine->table);
 }
 

@@ -59,8 +59,9 @@ struct diag_engine_sink {
     void (*aggregate_retire)(void *context, struct diag_bytes spec);
 };
 
-/* Refuses interpreters that the engine does not support, with the reason. The caller owns *out;
- * no Python exception is set. */
+/* Refuses interpreters that the engine does not support, with the reason. `sink` (copied): NULL if
+ * all specs will have handlers, which make no events and no totals. The caller owns *out; no Python
+ * exception is set. */
 DIAG_MUST_CHECK enum diag_status diag_engine_new(const struct diag_engine_sink *sink,
                                                  struct diag_engine **out, struct diag_error *err);
 

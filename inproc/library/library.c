@@ -25,55 +25,14 @@ static const char *const names[DIAG_NAME_COUNT] = {
 
 /* ---- the engine ---- */
 
-/* Specs with a handler make no events and no totals. */
-static enum diag_status refuse_event(void *context, struct diag_bytes event, bool is_kept) {
-    (void)context;
-    (void)event;
-    (void)is_kept;
-    return DIAG_ERR_CLOSED;
-}
-
-static void ignore_status(void *context) {
-    (void)context;
-}
-
-static enum diag_status refuse_open(void *context, const struct diag_engine_aggregate *which,
-                                    uint64_t *handle, bool *is_overflow) {
-    (void)context;
-    (void)which;
-    (void)handle;
-    (void)is_overflow;
-    return DIAG_ERR_CLOSED;
-}
-
-static enum diag_status refuse_update(void *context, uint64_t handle, double number) {
-    (void)context;
-    (void)handle;
-    (void)number;
-    return DIAG_ERR_CLOSED;
-}
-
-static void ignore_retire(void *context, struct diag_bytes spec) {
-    (void)context;
-    (void)spec;
-}
-
 struct diag_engine *diag_library_engine(struct diag_library *library) {
-    struct diag_engine_sink sink = {
-        .context = library,
-        .emit = refuse_event,
-        .status_changed = ignore_status,
-        .aggregate_open = refuse_open,
-        .aggregate_update = refuse_update,
-        .aggregate_retire = ignore_retire,
-    };
     struct diag_error err;
 
     if (library->is_stopped) {
         PyErr_SetString(PyExc_RuntimeError, "the interpreter is at its end: nothing is armed");
         return NULL;
     }
-    if (library->engine == NULL && diag_engine_new(&sink, &library->engine, &err) != DIAG_OK)
+    if (library->engine == NULL && diag_engine_new(NULL, &library->engine, &err) != DIAG_OK)
         diag_library_raise(&err);
     return library->engine;
 }

@@ -7,7 +7,7 @@
 #ifndef DIAG_INPROC_LIBRARY_LIBRARY_H
 #define DIAG_INPROC_LIBRARY_LIBRARY_H
 
-#include "lib/base/compiler.h"
+#include "lib/base/error.h"
 
 struct _object; /* PyObject */
 
@@ -19,5 +19,8 @@ DIAG_MUST_CHECK int diag_library_add_to(struct _object *module);
  * given to diag_library_add_to. */
 void diag_library_after_fork(struct _object *module);
 void diag_library_stop(struct _object *module);
+
+/* The one place where our errors become Python's. Returns NULL, with the exception set. */
+struct _object *diag_library_raise(const struct diag_error *err);
 
 #endif

@@ -11,8 +11,8 @@
 #define DIAG_INPROC_LIBRARY_LIBRARY_STATE_H
 
 #include "inproc/engine/pycompat.h"
+#include "inproc/library/library.h"
 #include "inproc/library/names.h"
-#include "lib/base/error.h"
 
 struct diag_binding;
 struct diag_engine;
@@ -72,8 +72,5 @@ struct diag_engine *diag_library_engine(struct diag_library *library);
  * its own name unless that is NULL. A new reference; NULL with an exception. */
 PyTypeObject *diag_library_add_type(struct diag_library *library, PyObject *module,
                                     PyType_Spec *spec, PyTypeObject *base);
-
-/* The one place where our errors become the library's exceptions. Returns NULL. */
-PyObject *diag_library_raise(const struct diag_error *err);
 
 #endif

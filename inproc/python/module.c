@@ -22,22 +22,6 @@ static struct module_state *state_of(PyObject *module) {
     return PyModule_GetState(module);
 }
 
-/* The one place where the agent's errors become Python's. */
-static PyObject *raise_error(const struct diag_error *err) {
-    PyObject *type = PyExc_RuntimeError;
-
-    if (err->status == DIAG_ERR_NO_MEMORY)
-        return PyErr_NoMemory();
-    if (err->status == DIAG_ERR_INVALID || err->status == DIAG_ERR_TOO_LARGE)
-        type = PyExc_ValueError;
-    if (err->status == DIAG_ERR_IO)
-        type = PyExc_OSError;
-    if (err->status == DIAG_ERR_UNSUPPORTED)
-        type = PyExc_NotImplementedError;
-    PyErr_SetString(type, err->message);
-    return NULL;
-}
-
 /* "3.11.2" out of "3.11.2 (main, ...) [GCC ...]" */
 static void python_version(char *version, size_t size) {
     const char *full = Py_GetVersion();
@@ -99,7 +83,7 @@ static PyObject *native_connect(PyObject *module, PyObject *args, PyObject *kwar
             diag_agent_start(PyBytes_AS_STRING(path), version, DIAG_VERSION, &state->agent, &err);
         if (status != DIAG_OK) {
             Py_DECREF(path);
-            return raise_error(&err);
+            return diag_library_raise(&err);
         }
     } else {
         struct diag_agent_info info;
