@@ -28,7 +28,10 @@ CASES = [
 def test_count(tmp_path, files, failed_steps, line, code):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    result = subprocess.run([sys.executable, COUNT, str(tmp_path), str(failed_steps)],
+    logs = [tmp_path / ("step %d.log" % i) for i in range(failed_steps)]
+    for log in logs:
+        log.write_text("what it printed\n")
+    result = subprocess.run([sys.executable, COUNT, str(tmp_path), *map(str, logs)],
                             capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == line
     assert result.returncode == code
@@ -39,9 +42,21 @@ def test_what_was_skipped_is_named(tmp_path):
     subprocess.run([sys.executable, WRITE_SKIPPED, report, "engine on 3.12", "<x> & not found"],
                    check=True)
     (tmp_path / "a.xml").write_text(PASSED)
-    result = subprocess.run([sys.executable, COUNT, str(tmp_path), "0"],
+    result = subprocess.run([sys.executable, COUNT, str(tmp_path)],
                             capture_output=True, text=True)
     assert result.stdout.splitlines() == [
         "SKIPPED python-3.12.xml: engine on 3.12: <x> & not found",
         "1 passed, 0 failed, 1 skipped",
     ]
+
+
+def test_a_failed_step_shows_the_end_of_its_log(tmp_path):
+    (tmp_path / "a.xml").write_text(PASSED)
+    log = tmp_path / "engine, asan.log"
+    log.write_bytes(b"".join(b"line %d\n" % i for i in range(100)) + b"\xff\n")
+    result = subprocess.run([sys.executable, COUNT, str(tmp_path), str(log)],
+                            capture_output=True, text=True)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "FAILED step engine, asan, which ended with:"
+    assert lines[1:30] == ["    line %d" % i for i in range(71, 100)]
+    assert lines[-2:] == ["FAILED 1 steps failed without a report", "1 passed, 1 failed, 0 skipped"]

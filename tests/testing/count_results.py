@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""count_results.py FOLDER FAILED_STEPS: sums up the runners' reports (JUnit XML).
+"""count_results.py FOLDER [LOG...]: sums up the runners' reports (JUnit XML); LOG is what a failed
+step printed.
 
 A test target that left no report counts as one failure; so does a step that failed without a
-failure in any report. What was skipped is named with its reason. The last line is "N passed, N
-failed, N skipped"."""
+failure in any report. What was skipped is named with its reason, and a failed step with the end of
+its log. The last line is "N passed, N failed, N skipped"."""
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
+
+LINES_OF_A_LOG = 30
 
 
 def outcome(case):
@@ -27,7 +30,14 @@ def reason(case):
     return ": " + message if message else ""
 
 
-def main(folder, failed_steps):
+def print_end(log):
+    print("FAILED step %s, which ended with:" % os.path.splitext(os.path.basename(log))[0])
+    with open(log, errors="replace") as file:
+        for line in file.readlines()[-LINES_OF_A_LOG:]:
+            print("    " + line.rstrip())
+
+
+def main(folder, logs):
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures = []
     for path, _, names in sorted(os.walk(folder)):
@@ -48,9 +58,11 @@ def main(folder, failed_steps):
                     failures.append("%s: %s" % (where, title(case)))
                 elif result == "skipped":
                     print("SKIPPED %s: %s%s" % (where, title(case), reason(case)))
-    if failed_steps and not failures:
-        counts["failed"] += failed_steps
-        failures.append("%d steps failed without a report" % failed_steps)
+    if logs and not failures:
+        counts["failed"] += len(logs)
+        failures.append("%d steps failed without a report" % len(logs))
+    for log in logs:
+        print_end(log)
     for failure in failures:
         print("FAILED", failure)
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % counts)
@@ -58,4 +70,4 @@ def main(folder, failed_steps):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
