@@ -13,12 +13,6 @@ from webhook_testing import Webhook
 HASH = "6c5f8b7d9"
 
 
-@pytest.fixture(scope="module")
-def webhook():
-    with Webhook() as webhook:
-        yield webhook
-
-
 def by_component(folder, deployment, component):
     """The pod template that the component makes of the Deployment's."""
     manifests.write_overlay(str(folder), components=[component],

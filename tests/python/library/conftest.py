@@ -6,8 +6,10 @@
 
 Other interpreters than Debian's need /usr/lib/python3/dist-packages on PYTHONPATH, too, for pytest.
 """
+import importlib
 import signal
 import sys
+import textwrap
 
 import pytest
 
@@ -29,3 +31,19 @@ def nothing_is_left():
         probe.instruments.clear()
         probe.stop()
     diagnose.probes.active_probes.clear()
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes modules that can be imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    written = []
+
+    def write(name, text):
+        (tmp_path / (name + ".py")).write_text(textwrap.dedent(text))
+        importlib.invalidate_caches()
+        written.append(name)
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)

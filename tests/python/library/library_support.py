@@ -6,7 +6,7 @@ import sys
 import time
 
 import diagnose
-from diagnose.instruments import Instrument
+from diagnose.instruments import Instrument, ProbeTestInstrument
 from diagnose.probes import attach_to
 
 PATIENCE = 10.0
@@ -26,6 +26,10 @@ def probe_on(function, *instruments, start=True):
     return probe
 
 
+def sensor(value="x", event="return", name="n"):
+    return ProbeTestInstrument(name, value, event)
+
+
 @contextlib.contextmanager
 def captured(name):
     """A StringIO in the place of sys.stdout or sys.stderr."""
@@ -35,6 +39,16 @@ def captured(name):
         yield buffer
     finally:
         setattr(sys, name, former)
+
+
+def lines(function, *instruments, calls=((1,),)):
+    """What the instruments write while the function is called."""
+    probe = probe_on(function, *instruments)
+    with captured("stdout") as stdout:
+        for arguments in calls:
+            function(*arguments)
+    probe.instruments.clear()
+    return stdout.getvalue()
 
 
 class Recorder(Instrument):

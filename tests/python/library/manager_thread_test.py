@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """apply() from several threads, from within itself, across a fork, and in the background."""
 import os
-import sys
 import threading
 import time
 import unittest
