@@ -15,6 +15,7 @@
 #include "inproc/engine/expression_names.h"
 #include "inproc/engine/expression_source.h"
 #include "inproc/engine/expression_tree.h"
+#include "inproc/engine/interrupt.h"
 #include "inproc/engine/tree_node.h"
 
 #define ARGUMENT_BITS 64
@@ -49,8 +50,12 @@ struct values {
 enum diag_status diag_expression_check(const char *text, const char *field,
                                        struct diag_error *err) {
     PyObject *code, *tree;
-    enum diag_status status = diag_expression_source_compile(text, field, &code, &tree, err);
+    enum diag_status status;
 
+    do {
+        status = diag_expression_source_compile(text, field, &code, &tree, err);
+    } while (status == DIAG_ERR_UNAVAILABLE);
+    diag_interrupt_deliver_soon();
     if (status == DIAG_OK) {
         Py_DECREF(code);
         Py_DECREF(tree);
@@ -203,9 +208,9 @@ static int build(struct diag_expression *expression, const char *text, const cha
     return 0;
 }
 
-enum diag_status diag_expression_new(const char *text, const char *field,
-                                     struct diag_runtime *runtime, const struct diag_scope *scope,
-                                     struct diag_expression **out, struct diag_error *err) {
+static enum diag_status make(const char *text, const char *field, struct diag_runtime *runtime,
+                             const struct diag_scope *scope, struct diag_expression **out,
+                             struct diag_error *err) {
     DIAG_CLEANUP(diag_expression_freep)
     struct diag_expression *expression = calloc(1, sizeof *expression);
     PyObject *syntax;
@@ -226,6 +231,18 @@ enum diag_status diag_expression_new(const char *text, const char *field,
         return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: %s", field, expression->names.error);
     *out = DIAG_TAKE_PTR(expression);
     return DIAG_OK;
+}
+
+enum diag_status diag_expression_new(const char *text, const char *field,
+                                     struct diag_runtime *runtime, const struct diag_scope *scope,
+                                     struct diag_expression **out, struct diag_error *err) {
+    enum diag_status status;
+
+    do {
+        status = make(text, field, runtime, scope, out, err);
+    } while (status == DIAG_ERR_UNAVAILABLE); /* one attempt more than signals came */
+    diag_interrupt_deliver_soon();
+    return status;
 }
 
 void diag_expression_free(struct diag_expression *expression) {

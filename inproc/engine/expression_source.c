@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inproc/engine/describe.h"
+#include "inproc/engine/interrupt.h"
 #include "lib/spec/spec.h"
 
 #define FILE_NAME "<instrument>"
@@ -198,6 +199,8 @@ static PyObject *compile(const char *text, int flags_added) {
 enum diag_status diag_expression_source_fail(const char *field, struct diag_error *err) {
     char reason[DIAG_ERROR_MESSAGE_MAX];
 
+    if (diag_interrupt_take(true))
+        return diag_error_set(err, DIAG_ERR_UNAVAILABLE, 0, "%s: interrupted by a signal", field);
     diag_describe_exception(reason, sizeof reason);
     return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s: %s", field, reason);
 }

@@ -15,8 +15,8 @@
 #define DIAG_EXPRESSION_NESTING_MAX 500
 
 /* *code: for an eval(); *tree: an ast.Expression. New references. DIAG_ERR_INVALID: its syntax, or
- * how deeply it is nested; DIAG_ERR_TOO_LARGE. The message begins with `field`; no Python exception
- * is set. */
+ * how deeply it is nested; DIAG_ERR_TOO_LARGE; DIAG_ERR_UNAVAILABLE: as below. The message begins
+ * with `field`; no Python exception is set. */
 DIAG_MUST_CHECK enum diag_status diag_expression_source_compile(const char *text, const char *field,
                                                                 PyObject **code, PyObject **tree,
                                                                 struct diag_error *err);
@@ -26,7 +26,8 @@ DIAG_MUST_CHECK enum diag_status diag_expression_source_compile(const char *text
 PyObject *diag_expression_source_function(const char *text, PyObject *parameters,
                                           PyObject *globals);
 
-/* Turns the exception that is set into an error of `field`. */
+/* Turns the exception that is set into an error of `field`, DIAG_ERR_INVALID. DIAG_ERR_UNAVAILABLE:
+ * it was a signal handler's, is taken (interrupt.h), and another attempt may do. */
 enum diag_status diag_expression_source_fail(const char *field, struct diag_error *err);
 
 /* True for the code of an expression's own function. */

@@ -110,7 +110,7 @@ static bool is_from_code(PyTracebackObject *traceback) {
     return is_raise;
 }
 
-bool diag_interrupt_take(bool may_be_ctrl_c) {
+static bool is_set(bool may_be_ctrl_c) {
     bool is_ctrl_c = may_be_ctrl_c && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     PyObject *type, *value, *traceback;
     bool is_interrupt;
@@ -118,14 +118,19 @@ bool diag_interrupt_take(bool may_be_ctrl_c) {
     PyErr_Fetch(&type, &value, &traceback);
     is_interrupt = (is_ctrl_c && !is_from_code((PyTracebackObject *)traceback)) ||
                    is_from_handler((PyTracebackObject *)traceback);
-    if (!is_interrupt) {
-        PyErr_Restore(type, value, traceback);
+    PyErr_Restore(type, value, traceback);
+    return is_interrupt;
+}
+
+bool diag_interrupt_is_set(void) {
+    return PyErr_Occurred() != NULL && is_set(true);
+}
+
+/* The handler's frame stays in the traceback: who meets the exception again knows it by that. */
+bool diag_interrupt_take(bool may_be_ctrl_c) {
+    if (!is_set(may_be_ctrl_c))
         return false;
-    }
-    PyErr_NormalizeException(&type, &value, &traceback);
-    Py_XSETREF(diag_thread_state.interrupt, value);
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
+    Py_XSETREF(diag_thread_state.interrupt, diag_py_take_exception());
     return true;
 }
 
@@ -153,4 +158,9 @@ void diag_interrupt_deliver(void) {
         Py_DECREF(exception); /* the queue is full */
         PyErr_SetInterrupt();
     }
+}
+
+void diag_interrupt_deliver_soon(void) {
+    if (diag_thread_state.interrupt != NULL && !diag_guard_is_up(&diag_thread_state))
+        diag_interrupt_deliver(); /* else the guard does when it is put down */
 }

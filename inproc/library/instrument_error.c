@@ -44,8 +44,7 @@ static int call(struct diag_binding *binding) {
 bool diag_instrument_was_interrupted(void) {
     if (!diag_interrupt_take(true))
         return false;
-    if (!diag_guard_is_up(&diag_thread_state)) /* else it is raised when that is put down */
-        diag_interrupt_deliver();
+    diag_interrupt_deliver_soon();
     return true;
 }
 

@@ -103,7 +103,7 @@ static int fail(struct pass *pass, struct diag_manager_record *record, PyObject 
     PyObject *exception, *text, *lastmodified;
     bool is_known;
 
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    if (diag_manager_is_for_program())
         return -1;
     exception = diag_py_take_exception();
     lastmodified = lastmodified_of(pass, document);
@@ -146,7 +146,7 @@ static int fail_making(struct pass *pass, struct diag_manager_record *record, Py
                        PyObject *instrument, const struct diag_spec_document *fresh) {
     PyObject *exception, *text;
 
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    if (diag_manager_is_for_program())
         return -1;
     exception = diag_py_take_exception();
     text = diag_spec_error_text(exception, fresh->instrument);

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "inproc/library/manager_report.h"
 
+#include "inproc/engine/interrupt.h"
+
 #define ERROR_TEXT_MAX 2000 /* characters */
+
+bool diag_manager_is_for_program(void) {
+    return !PyErr_ExceptionMatches(PyExc_Exception) || diag_interrupt_is_set();
+}
 
 int diag_manager_report(PyObject *manager, PyObject *probe, PyObject *instrument) {
     PyObject *exception, *outer, *result;
 
     if (!PyErr_Occurred())
         return 0;
-    if (!PyErr_ExceptionMatches(PyExc_Exception))
+    if (diag_manager_is_for_program())
         return -1;
     exception = diag_py_take_exception();
     outer = PyErr_GetHandledException();
     PyErr_SetHandledException(exception);
     result = PyObject_CallMethod(manager, "handle_error", "OO", probe == NULL ? Py_None : probe,
                                  instrument == NULL ? Py_None : instrument);
-    if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception))
+    if (result == NULL && !diag_manager_is_for_program())
         PyErr_WriteUnraisable(manager);
     PyErr_SetHandledException(outer);
     Py_XDECREF(outer);
@@ -41,7 +47,7 @@ PyObject *diag_manager_error_text(PyObject *exception, bool has_type) {
     PyObject *message = PyObject_Str(exception), *text, *clean;
 
     if (message == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_Exception))
+        if (diag_manager_is_for_program())
             return NULL;
         PyErr_Clear();
         return PyUnicode_FromFormat("%s (its text cannot be told)", Py_TYPE(exception)->tp_name);

@@ -7,9 +7,13 @@
 
 #include "inproc/engine/pycompat.h"
 
+/* True if the exception that is set is none of the manager's to handle: no Exception but an exit of
+ * some kind, or a signal handler's. */
+bool diag_manager_is_for_program(void);
+
 /* Hands the exception that is set to manager.handle_error(probe, instrument) (NULL: None), where it
  * is sys.exc_info(); what that raises goes to sys.unraisablehook. Then no exception is set, and it
- * is 0. -1: it is no Exception but an exit of some kind; it stays set. */
+ * is 0. -1: it is for the program, and stays set. */
 DIAG_MUST_CHECK int diag_manager_report(PyObject *manager, PyObject *probe, PyObject *instrument);
 
 /* "TypeError: the text", or the text alone, cut to 2,000 characters that any store can take: a new

@@ -2,15 +2,18 @@
 #include "inproc/library/probe_start.h"
 
 #include "inproc/engine/engine.h"
+#include "inproc/engine/interrupt.h"
 #include "inproc/engine/target.h"
 #include "lib/spec/spec.h"
 
 /* ---- problems, collected ---- */
 
-/* What is raised at the end: the type of the first problem, and the texts of all. */
+/* What is raised at the end: the type of the first problem and the texts of all, or an exception
+ * that is none of ours, as it is. */
 struct problems {
-    PyObject *type;  /* borrowed; NULL: none yet */
-    PyObject *texts; /* list of str */
+    PyObject *type;      /* borrowed; NULL: none yet */
+    PyObject *texts;     /* list of str */
+    PyObject *interrupt; /* of a signal handler */
 };
 
 /* A type that a text alone makes an exception of. */
@@ -27,9 +30,15 @@ static PyObject *type_for(PyObject *error) {
 
 /* Takes the exception that is set. A problem of the target comes from each instrument: once. */
 static void collect(struct problems *problems, PyObject *key) {
-    PyObject *error = diag_py_take_exception();
-    PyObject *text = PyObject_Str(error), *prefix = PyUnicode_FromString("target:");
+    PyObject *error, *text, *prefix;
 
+    if (diag_interrupt_is_set()) {
+        Py_XSETREF(problems->interrupt, diag_py_take_exception());
+        return;
+    }
+    error = diag_py_take_exception();
+    text = PyObject_Str(error);
+    prefix = PyUnicode_FromString("target:");
     if (problems->texts == NULL)
         problems->texts = PyList_New(0);
     if (text != NULL && prefix != NULL && key != NULL &&
@@ -47,9 +56,11 @@ static void collect(struct problems *problems, PyObject *key) {
 
 static int raise_problems(struct problems *problems) {
     PyObject *separator, *text = NULL;
-    int result = problems->type == NULL ? 0 : -1;
+    int result = problems->type == NULL && problems->interrupt == NULL ? 0 : -1;
 
-    if (problems->type != NULL) {
+    if (problems->interrupt != NULL) {
+        diag_py_set_exception(problems->interrupt);
+    } else if (problems->type != NULL) {
         separator = PyUnicode_FromString("; ");
         if (separator != NULL)
             text = PyUnicode_Join(separator, problems->texts);
@@ -107,7 +118,7 @@ static int check_target(struct diag_probe_object *probe) {
 /* Wants all of a snapshot on or off. */
 static int want_all(struct diag_probe_object *probe, bool is_wanted) {
     PyObject *bindings = PyDict_Items(probe->bindings);
-    struct problems problems = {NULL, NULL};
+    struct problems problems = {0};
 
     if (bindings == NULL)
         return -1;
@@ -181,7 +192,7 @@ const char diag_probes_start_all_doc[] =
 PyObject *diag_probes_start_all(PyObject *module, PyObject *Py_UNUSED(unused)) {
     struct diag_library *library = PyModule_GetState(module);
     PyObject *probes = PyDict_Items(library->active_probes);
-    struct problems problems = {NULL, NULL};
+    struct problems problems = {0};
 
     for (Py_ssize_t i = 0; probes != NULL && i < PyList_GET_SIZE(probes); i++) {
         PyObject *probe = PyTuple_GET_ITEM(PyList_GET_ITEM(probes, i), 1);

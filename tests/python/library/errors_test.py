@@ -2,7 +2,6 @@
 """Errors never affect production code: whatever an instrument does, its target returns what it would
 have returned, and raises what it would have raised."""
 import itertools
-import signal
 import sys
 import time
 import traceback
@@ -353,71 +352,6 @@ def test_fire_returning_something_is_told_once_for_a_class():
         for _ in range(3):
             samples.plain(1)
     assert len(told) == 1
-
-
-def test_a_signal_that_strikes_in_an_instrument_reaches_the_program():
-    class Slow(Instrument):
-        def fire(self, _globals, _locals):
-            signal.raise_signal(signal.SIGINT)
-            for _ in range(1000):
-                pass
-
-    manager = Manager()
-    instrument = Slow("i", "x", mgr=manager)
-    probe_on(samples.plain, instrument)
-    with pytest.raises(KeyboardInterrupt):
-        samples.plain(1)
-        for _ in range(1000):
-            pass
-    assert manager.errors == []
-
-
-class Stop(Exception):
-    """What a signal handler raises."""
-
-
-def strike(*_):
-    raise Stop
-
-
-@pytest.mark.parametrize("handler, error", [(signal.default_int_handler, KeyboardInterrupt),
-                                            (strike, Stop)])
-@pytest.mark.parametrize("place", ["finish", "finish at a hit", "handle_error", "manager"])
-def test_a_signal_that_strikes_afterwards_reaches_the_program(place, handler, error):
-    class Struck(Instrument):
-        def fire(self, _globals, _locals):
-            if "finish" not in place:
-                raise Boom
-            self.expires = self.error_expiration if "hit" in place else None
-
-        def finish(self):
-            if "finish" in place:
-                signal.raise_signal(signal.SIGINT)
-
-        def handle_error(self, probe):
-            if place == "handle_error":
-                signal.raise_signal(signal.SIGINT)
-            super().handle_error(probe)
-
-    class Interrupted(Manager):
-        def handle_error(self, probe=None, instrument=None):
-            super().handle_error(probe, instrument)
-            if place == "manager":
-                signal.raise_signal(signal.SIGINT)
-
-    instrument = Struck("i", "x", mgr=Interrupted())
-    probe = probe_on(samples.plain, instrument)
-    former = signal.signal(signal.SIGINT, handler)
-    try:
-        with captured("stderr") as stderr, pytest.raises(error):
-            samples.plain(1)
-            probe.instruments.clear()
-            for _ in range(1000):
-                pass
-    finally:
-        signal.signal(signal.SIGINT, former)
-    assert stderr.getvalue() == ""
-    assert len(instrument.mgr.errors) == (place == "manager")
 
 
 def test_deep_recursion_of_the_target_ends_as_without_a_probe():
