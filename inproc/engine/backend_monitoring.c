@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How it works: sys.monitoring (PEP 669) calls one callback per event of a tool. Ours are instances
- * of a type with a vectorcall of its own, which saves what a built-in function's call costs; they
- * find the observer by the code object. Events are local to the code objects observed, but for
- * PY_UNWIND and PY_THROW, which before 3.15 exist for the whole interpreter only: they are on as
- * long as somebody wants to know of exceptions, or of suspended frames, and cost each frame that an
- * exception leaves or is thrown into a few nanoseconds.
+/* How it works: sys.monitoring (PEP 669) calls one callback per event of a tool; ours find the
+ * observer by the code object. Events are local to the code objects observed, but for PY_UNWIND and
+ * PY_THROW, which before 3.15 exist for the whole interpreter only: they are on as long as somebody
+ * wants to know of exceptions, or of suspended frames, and cost each frame that an exception leaves
+ * or is thrown into a few nanoseconds.
  *
  * A LINE event that nobody wants answers DISABLE, and costs nothing from then on, until other lines
  * are asked for: setting the code's events to none and back arms all of them again. On 3.13 LINE
@@ -13,57 +12,32 @@
  * The interpreter lets no events through on a thread while a callback runs there, or an instrument
  * (which counts as tracing, see action_list.c), unless that calls sys.call_tracing().
  *
- * The tool id and the table belong to the process: the interpreter has six ids, and callbacks can
- * come in as long as one of them is ours. */
+ * Tool and table belong to the process: callbacks can come in as long as an id is ours. */
 #include "inproc/engine/observer.h"
 
 #include "inproc/engine/pycompat.h"
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <structmember.h>
 
 #include "inproc/engine/describe.h"
 #include "inproc/engine/guard.h"
+#include "inproc/engine/monitoring_tool.h"
 #include "inproc/engine/pointer_table.h"
-
-#define TOOL_NAME "diagnose"
 
 struct entry {
     PyCodeObject *code;             /* NULL: free. Owned */
     struct diag_observer *observer; /* asked_for: the events that the code has been given */
 };
 
-enum event {
-    EVENT_START,
-    EVENT_RETURN,
-    EVENT_UNWIND,
-    EVENT_YIELD,
-    EVENT_RESUME,
-    EVENT_LINE,
-    EVENT_THROW,
-    EVENT_COUNT,
-};
-
-static const char *const event_names[EVENT_COUNT] = {
-    "PY_START", "PY_RETURN", "PY_UNWIND", "PY_YIELD", "PY_RESUME", "LINE", "PY_THROW",
-};
-
 static struct {
+    struct diag_monitoring_tool tool;
     struct diag_pointer_table entries;
     size_t raise_count;   /* observers that want DIAG_OBSERVE_RAISE */
     size_t suspend_count; /* and DIAG_OBSERVE_SUSPEND */
-    long global_events;   /* that are on */
-    int tool;             /* -1: none */
-    long masks[EVENT_COUNT];
-    PyObject *module;  /* sys.monitoring; NULL: nothing of this is ready */
-    PyObject *disable; /* sys.monitoring.DISABLE */
-    PyTypeObject *callback_type;
-    PyObject *callbacks[EVENT_COUNT];
-} monitoring = {.tool = -1};
+} monitoring = {.tool = {.id = -1}};
 
 static inline struct entry *find(const void *code) {
     return diag_pointer_table_find(&monitoring.entries, code, sizeof(struct entry));
@@ -174,153 +148,15 @@ static PyObject *on_line(PyObject *self, PyObject *const *args, size_t nargsf, P
     if (DIAG_UNLIKELY(!diag_py_small_int(args[1], &line)))
         line = PyLong_AsLong(args[1]);
     if (entry == NULL || !is_wanted(entry->observer, (int)line))
-        return Py_NewRef(monitoring.disable);
+        return Py_NewRef(monitoring.tool.disable);
     if (!is_reentrant(entry->observer))
         entry->observer->line(entry->observer, frame(), (int)line);
     Py_RETURN_NONE;
 }
 
-static const vectorcallfunc handlers[EVENT_COUNT] = {
+static const vectorcallfunc handlers[DIAG_MONITORING_EVENT_COUNT] = {
     on_start, on_return, on_unwind, on_yield, on_resume, on_line, on_throw,
 };
-
-/* clang-format off: PyObject_HEAD brings its own semicolon */
-struct callback {
-    PyObject_HEAD vectorcallfunc vectorcall;
-};
-/* clang-format on */
-
-static PyMemberDef callback_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct callback, vectorcall), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyTypeObject *make_callback_type(void) {
-    PyType_Slot slots[] = {
-        {Py_tp_members, callback_members},
-        {Py_tp_call, DIAG_PY_SLOT(PyVectorcall_Call)},
-        {0, NULL},
-    };
-    PyType_Spec spec = {
-        .name = "diagnose.monitoring_callback",
-        .basicsize = sizeof(struct callback),
-        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
-                 Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-        .slots = slots,
-    };
-
-    return (PyTypeObject *)PyType_FromSpec(&spec);
-}
-
-static int read_masks(void) {
-    PyObject *events = PyObject_GetAttrString(monitoring.module, "events");
-
-    for (int i = 0; events != NULL && i < EVENT_COUNT; i++) {
-        PyObject *mask = PyObject_GetAttrString(events, event_names[i]);
-
-        monitoring.masks[i] = mask == NULL ? -1 : PyLong_AsLong(mask);
-        Py_XDECREF(mask);
-        if (monitoring.masks[i] == -1)
-            Py_CLEAR(events);
-    }
-    Py_XDECREF(events);
-    return events == NULL ? -1 : 0;
-}
-
-/* What stays as it is once it is there. */
-static int prepare(void) {
-    PyObject *module = PySys_GetObject("monitoring");
-
-    if (monitoring.module != NULL)
-        return 0;
-    if (module == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "sys.monitoring is missing");
-        return -1;
-    }
-    monitoring.module = Py_NewRef(module);
-    monitoring.disable = PyObject_GetAttrString(module, "DISABLE");
-    monitoring.callback_type = make_callback_type();
-    if (monitoring.disable == NULL || monitoring.callback_type == NULL || read_masks() < 0)
-        goto failed;
-    for (int i = 0; i < EVENT_COUNT; i++) {
-        struct callback *callback =
-            (struct callback *)monitoring.callback_type->tp_alloc(monitoring.callback_type, 0);
-
-        if (callback == NULL)
-            goto failed;
-        callback->vectorcall = handlers[i];
-        monitoring.callbacks[i] = (PyObject *)callback;
-    }
-    return 0;
-failed:
-    for (int i = 0; i < EVENT_COUNT; i++)
-        Py_CLEAR(monitoring.callbacks[i]);
-    Py_CLEAR(monitoring.callback_type);
-    Py_CLEAR(monitoring.disable);
-    Py_CLEAR(monitoring.module);
-    return -1;
-}
-
-static int call(const char *function, const char *format, ...) {
-    PyObject *callable = PyObject_GetAttrString(monitoring.module, function);
-    PyObject *args, *result = NULL;
-    va_list list;
-
-    va_start(list, format);
-    args = Py_VaBuildValue(format, list);
-    va_end(list);
-    if (callable != NULL && args != NULL)
-        result = PyObject_Call(callable, args, NULL);
-    Py_XDECREF(callable);
-    Py_XDECREF(args);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
-/* Ids 0, 1, 2 and 5 are by convention those of debuggers, coverage, profilers and optimizers. */
-static int take_tool(void) {
-    static const int order[] = {3, 4, 0, 1, 2, 5};
-
-    for (size_t i = 0; i < DIAG_ARRAY_SIZE(order); i++) {
-        if (call("use_tool_id", "(is)", order[i], TOOL_NAME) == 0) {
-            monitoring.tool = order[i];
-            return 0;
-        }
-        if (!PyErr_ExceptionMatches(PyExc_ValueError))
-            return -1;
-        PyErr_Clear();
-    }
-    PyErr_SetString(PyExc_RuntimeError, "all tool ids of sys.monitoring are in use");
-    return -1;
-}
-
-/* Somebody may have freed the id, and somebody else taken it. */
-static bool is_tool_ours(void) {
-    PyObject *name = PyObject_CallMethod(monitoring.module, "get_tool", "i", monitoring.tool);
-    bool is_ours = name != NULL && PyUnicode_Check(name) &&
-                   PyUnicode_CompareWithASCIIString(name, TOOL_NAME) == 0;
-
-    Py_XDECREF(name);
-    PyErr_Clear();
-    return is_ours;
-}
-
-static void leave_tool(void) {
-    if (!is_tool_ours()) {
-        monitoring.tool = -1;
-        return;
-    }
-    for (int i = 0; i < EVENT_COUNT; i++)
-        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i], Py_None) < 0)
-            PyErr_Clear();
-    if (call("free_tool_id", "(i)", monitoring.tool) < 0)
-        PyErr_Clear();
-    monitoring.tool = -1;
-}
-
-static int set_events(PyCodeObject *code, long events) {
-    return call("set_local_events", "(iOl)", monitoring.tool, code, events);
-}
 
 /* True if LINE alone would not tell of the function's first line: see the top. */
 static bool needs_start(PyCodeObject *code, const struct diag_observer *observer) {
@@ -333,69 +169,36 @@ static long events_of(PyCodeObject *code, const struct diag_observer *observer) 
     long events = 0;
 
     if ((observer->events & DIAG_OBSERVE_START) || needs_start(code, observer))
-        events |= monitoring.masks[EVENT_START];
+        events |= monitoring.tool.masks[DIAG_MONITORING_START];
     if (observer->events & DIAG_OBSERVE_RETURN)
-        events |= monitoring.masks[EVENT_RETURN];
+        events |= monitoring.tool.masks[DIAG_MONITORING_RETURN];
     if (observer->events & DIAG_OBSERVE_SUSPEND)
-        events |= monitoring.masks[EVENT_YIELD] | monitoring.masks[EVENT_RESUME];
+        events |= monitoring.tool.masks[DIAG_MONITORING_YIELD] |
+                  monitoring.tool.masks[DIAG_MONITORING_RESUME];
     if ((observer->events & DIAG_OBSERVE_LINES) || observer->line_count > 0)
-        events |= monitoring.masks[EVENT_LINE];
+        events |= monitoring.tool.masks[DIAG_MONITORING_LINE];
     return events;
 }
 
 static int set_global_events(void) {
-    long events = (monitoring.raise_count > 0 ? monitoring.masks[EVENT_UNWIND] : 0) |
-                  (monitoring.suspend_count > 0 ? monitoring.masks[EVENT_THROW] : 0);
-
-    if (events == monitoring.global_events || !is_tool_ours())
-        return 0;
-    if (call("set_events", "(il)", monitoring.tool, events) < 0)
-        return -1;
-    monitoring.global_events = events;
-    return 0;
-}
-
-static int register_callbacks(void) {
-    for (int i = 0; i < EVENT_COUNT; i++)
-        if (call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i],
-                 monitoring.callbacks[i]) < 0) {
-            PyObject *exception = PyErr_GetRaisedException();
-
-            leave_tool();
-            PyErr_SetRaisedException(exception);
-            return -1;
-        }
-    return 0;
-}
-
-/* The id is somebody else's now: takes our callbacks from it, and no others. */
-static void abandon_tool(void) {
-    for (int i = 0; i < EVENT_COUNT; i++) {
-        PyObject *callback = PyObject_CallMethod(monitoring.module, "register_callback", "ilO",
-                                                 monitoring.tool, monitoring.masks[i], Py_None);
-
-        if (callback != NULL && callback != Py_None && callback != monitoring.callbacks[i])
-            call("register_callback", "(ilO)", monitoring.tool, monitoring.masks[i], callback);
-        Py_XDECREF(callback);
-        PyErr_Clear();
-    }
-    monitoring.tool = -1;
+    return diag_monitoring_tool_set_global(
+        &monitoring.tool,
+        (monitoring.raise_count > 0 ? monitoring.tool.masks[DIAG_MONITORING_UNWIND] : 0) |
+            (monitoring.suspend_count > 0 ? monitoring.tool.masks[DIAG_MONITORING_THROW] : 0));
 }
 
 /* With another id, everything that was observed is asked for again. */
 static int ensure_tool(void) {
-    if (monitoring.tool >= 0 && is_tool_ours())
-        return 0;
-    if (monitoring.tool >= 0)
-        abandon_tool();
-    monitoring.global_events = 0;
-    if (prepare() < 0 || take_tool() < 0 || register_callbacks() < 0)
-        return -1;
+    int result = diag_monitoring_tool_ensure(&monitoring.tool, handlers);
+
+    if (result <= 0)
+        return result;
     for (size_t i = 0; i < monitoring.entries.capacity; i++) {
         struct entry *entry = diag_pointer_table_at(&monitoring.entries, i, sizeof *entry);
 
         if (entry->code != NULL &&
-            set_events(entry->code, events_of(entry->code, entry->observer)) < 0)
+            diag_monitoring_tool_set_local(&monitoring.tool, entry->code,
+                                           events_of(entry->code, entry->observer)) < 0)
             return -1;
     }
     return set_global_events();
@@ -422,8 +225,8 @@ static enum diag_status fail(struct diag_error *err) {
 }
 
 static void release_if_unused(void) {
-    if (monitoring.entries.count == 0 && monitoring.tool >= 0)
-        leave_tool();
+    if (monitoring.entries.count == 0 && monitoring.tool.id >= 0)
+        diag_monitoring_tool_leave(&monitoring.tool);
 }
 
 static void forget(struct entry *entry) {
@@ -437,11 +240,12 @@ static void forget(struct entry *entry) {
 static int start_events(PyCodeObject *code, struct diag_observer *observer) {
     if (count_global(observer, observer->events) < 0)
         return -1;
-    return set_events(code, events_of(code, observer));
+    return diag_monitoring_tool_set_local(&monitoring.tool, code, events_of(code, observer));
 }
 
 static void stop_events(PyCodeObject *code, struct diag_observer *observer) {
-    if (is_tool_ours() && set_events(code, 0) < 0)
+    if (diag_monitoring_tool_is_ours(&monitoring.tool) &&
+        diag_monitoring_tool_set_local(&monitoring.tool, code, 0) < 0)
         PyErr_Clear();
     if (count_global(observer, 0) < 0)
         PyErr_Clear();
@@ -480,10 +284,10 @@ struct step {
 };
 
 static int step_prepare(struct step *step, PyCodeObject *code, long former, long wanted) {
-    step->function = PyObject_GetAttrString(monitoring.module, "set_local_events");
-    step->former = Py_BuildValue("(iOl)", monitoring.tool, code, former);
-    step->none = Py_BuildValue("(iOl)", monitoring.tool, code, 0L);
-    step->wanted = Py_BuildValue("(iOl)", monitoring.tool, code, wanted);
+    step->function = PyObject_GetAttrString(monitoring.tool.module, "set_local_events");
+    step->former = Py_BuildValue("(iOl)", monitoring.tool.id, code, former);
+    step->none = Py_BuildValue("(iOl)", monitoring.tool.id, code, 0L);
+    step->wanted = Py_BuildValue("(iOl)", monitoring.tool.id, code, wanted);
     return step->function == NULL || step->former == NULL || step->none == NULL ||
                    step->wanted == NULL
                ? -1
