@@ -2,7 +2,6 @@
 /* diagnose-controller: see options.c for its flags. */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "controller/options.h"
 #include "controller/port_file.h"
 #include "lib/base/log.h"
+#include "lib/base/stop_signals.h"
 #include "lib/base/version.h"
 
 #define PROGRAM "diagnose-controller"
@@ -20,26 +20,13 @@ enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 /* Waits for SIGTERM or SIGINT, which all threads block, and stops the loop. */
 static void *wait_for_signal(void *context) {
     struct diag_loop *loop = context;
-    sigset_t signals;
+    sigset_t signals = diag_stop_signals();
     int signal_number;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
     if (sigwait(&signals, &signal_number) == 0)
         diag_log_info("%s: stopping", strsignal(signal_number));
     diag_loop_stop(loop);
     return NULL;
-}
-
-static void block_signals(void) {
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
 }
 
 /* What was asked for, with the port that was bound in the place of port 0. */
@@ -105,7 +92,8 @@ int main(int argc, char **argv) {
         return EXIT_STOPPED;
     }
     diag_log_init("controller", options.log_level);
-    block_signals();
+    diag_stop_signals_block();
+    signal(SIGPIPE, SIG_IGN);
     status = diag_loop_new(&loop, &err);
     if (status == DIAG_OK) {
         status = serve(loop, &options, &err);

@@ -213,7 +213,7 @@ enum diag_exit diag_command_events(const struct diag_options *options) {
 
     if (options->word_count > 0)
         return diag_command_misuse("events: takes no arguments; use --spec ID");
-    diag_signal_watch_block();
+    diag_stop_signals_block();
     code = diag_command_connect(options, &watch.session);
     if (code != DIAG_EXIT_OK)
         return code;

@@ -1,28 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "ctl/signal_watch.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
 
-static sigset_t watched(void) {
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    return signals;
-}
-
-void diag_signal_watch_block(void) {
-    sigset_t signals = watched();
-
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
 static void *wait_for_signals(void *context) {
     struct diag_signal_watch *watch = context;
-    sigset_t signals = watched();
+    sigset_t signals = diag_stop_signals();
 
     for (;;) {
         int number;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* signal_watch - SIGINT and SIGTERM as a call on the loop's thread.
  *
- * gRPC's threads inherit the signal mask, so: diag_signal_watch_block, then make the loop, then
+ * gRPC's threads inherit the signal mask, so: diag_stop_signals_block, then make the loop, then
  * diag_signal_watch_start.
  *
  * Threading: the loop's thread; `fn` is called there.
@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "lib/base/stop_signals.h"
 #include "lib/rpc/loop.h"
 
 DIAG_DECLS_BEGIN
@@ -23,8 +24,6 @@ struct diag_signal_watch {
     bool is_running;
     bool is_stopping; /* atomic */
 };
-
-void diag_signal_watch_block(void);
 
 /* Calls `fn(context)` once for each signal. DIAG_ERR_IO: no thread to be had. */
 DIAG_MUST_CHECK enum diag_status diag_signal_watch_start(struct diag_signal_watch *watch,

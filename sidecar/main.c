@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* diagnose-sidecar: see docs/ and `diagnose-sidecar --help`. */
-#include <signal.h>
 #include <stdio.h>
 
+#include "lib/base/stop_signals.h"
 #include "lib/base/version.h"
 #include "sidecar/sidecar.h"
-
-/* Before any thread starts, so that all of them inherit it: signals come by signalfd. */
-static void block_signals(void) {
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 int main(int argc, char **argv) {
     struct diag_sidecar_options options;
@@ -34,7 +23,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     diag_log_init("sidecar", options.log_level);
-    block_signals();
+    diag_stop_signals_block();
+    signal(SIGPIPE, SIG_IGN);
     if (diag_sidecar_run(&options, &err) != DIAG_OK) {
         diag_log_error("%s", err.message);
         return 1;

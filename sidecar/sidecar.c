@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
 #include "lib/base/cleanup.h"
+#include "lib/base/stop_signals.h"
 #include "lib/rpc/health.h"
 #include "lib/shm/local_socket.h"
 #include "sidecar/uplink.h"
@@ -97,7 +97,7 @@ static enum diag_status make_folder(const char *socket_path, struct diag_error *
 static enum diag_status open_local(struct sidecar *sidecar, struct diag_error *err) {
     const char *path = sidecar->options->socket;
     enum diag_status status = make_folder(path, err);
-    sigset_t signals;
+    sigset_t signals = diag_stop_signals();
 
     if (status != DIAG_OK)
         return status;
@@ -106,9 +106,6 @@ static enum diag_status open_local(struct sidecar *sidecar, struct diag_error *e
         diag_error_prefix(err, "--socket");
         return status;
     }
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
     sidecar->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (sidecar->signal_fd < 0)
         return diag_error_set(err, DIAG_ERR_IO, errno, "signalfd");

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* diagnose-webhook: see README.md beside this file and `diagnose-webhook --help`. */
-#include <signal.h>
 #include <stdio.h>
 
 #include "deploy/webhook/webhook.h"
+#include "lib/base/stop_signals.h"
 #include "lib/base/version.h"
-
-/* Before any thread starts, so that all of them inherit it. */
-static void block_signals(void) {
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 int main(int argc, char **argv) {
     struct diag_webhook_options options;
@@ -34,7 +23,8 @@ int main(int argc, char **argv) {
         return 0;
     }
     diag_log_init("webhook", options.log_level);
-    block_signals();
+    diag_stop_signals_block();
+    signal(SIGPIPE, SIG_IGN);
     if (diag_webhook_run(&options, &err) != DIAG_OK) {
         diag_log_error("%s", err.message);
         return 1;

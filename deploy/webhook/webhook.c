@@ -2,7 +2,6 @@
 #include "deploy/webhook/webhook.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "deploy/webhook/listener.h"
 #include "deploy/webhook/server.h"
 #include "lib/base/clock.h"
+#include "lib/base/stop_signals.h"
 
 #define TICK_NS DIAG_NS_PER_S
 #define DRAIN_TICK_NS (20 * DIAG_NS_PER_MS)
@@ -190,13 +190,10 @@ enum diag_status diag_webhook_run(const struct diag_webhook_options *options,
                                   struct diag_error *err) {
     struct webhook webhook = {.options = options};
     enum diag_status status;
-    sigset_t signals;
+    sigset_t signals = diag_stop_signals();
 
     status = start(&webhook, err);
     if (status == DIAG_OK) {
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
         tick_until(&webhook, &signals, UINT64_MAX);
         stop(&webhook, &signals);
     }
