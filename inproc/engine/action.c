@@ -278,8 +278,8 @@ static void deliver(struct diag_action *action, PyObject *value, PyObject *tags,
     }
 }
 
-static void fire_elapsed(struct diag_action *action, const struct diag_call *call,
-                         uint64_t now_unix_ns) {
+static __attribute__((noinline)) void
+fire_elapsed(struct diag_action *action, const struct diag_call *call, uint64_t now_unix_ns) {
     double elapsed_s = diag_call_elapsed_s(call);
     PyObject *value;
 
@@ -297,21 +297,22 @@ static void fire_elapsed(struct diag_action *action, const struct diag_call *cal
     }
 }
 
-/* True if the call is one of the function and the instance that the action is for. */
-static bool is_meant(const struct diag_action *action, const struct diag_call *call) {
-    PyObject *first;
-    bool is_same;
+static __attribute__((noinline)) bool is_instance(const struct diag_action *action,
+                                                  const struct diag_call *call) {
+    PyObject *first = call->self != NULL ? Py_NewRef(call->self) : diag_call_argument(call, 0);
+    bool is_same = first == action->self;
 
-    if (action->function != NULL && call->frame != NULL &&
-        diag_py_frame_function(call->frame) != action->function)
-        return false;
-    if (action->self == NULL)
-        return true;
-    first = call->self != NULL ? Py_NewRef(call->self) : diag_call_argument(call, 0);
-    is_same = first == action->self;
     PyErr_Clear();
     Py_XDECREF(first);
     return is_same;
+}
+
+/* True if the call is one of the function and the instance that the action is for. */
+static inline bool is_meant(const struct diag_action *action, const struct diag_call *call) {
+    if (action->function != NULL && call->frame != NULL &&
+        diag_py_frame_function(call->frame) != action->function)
+        return false;
+    return action->self == NULL || is_instance(action, call);
 }
 
 static inline bool is_due(struct diag_action *action, const struct diag_call *call,
@@ -335,31 +336,11 @@ bool diag_action_is_due(struct diag_action *action, const struct diag_call *call
     return is_due(action, call, now_unix_ns);
 }
 
-void diag_action_fire(struct diag_action *action, const struct diag_call *call,
-                      uint64_t now_unix_ns) {
-    PyObject *value, *tags = NULL;
+static __attribute__((noinline)) void
+fire_evaluated(struct diag_action *action, const struct diag_call *call, uint64_t now_unix_ns) {
+    PyObject *value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);
+    PyObject *tags = NULL;
 
-    if (!is_due(action, call, now_unix_ns))
-        return;
-    if (action->constant != NULL) {
-        action->hits++;
-        action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);
-        return;
-    }
-    if (action->is_elapsed) {
-        fire_elapsed(action, call, now_unix_ns);
-        return;
-    }
-    if (action->is_fetch && (value = diag_expression_borrow(action->value, call)) != NULL) {
-        action->hits++;
-        action->sink->hit(action->sink->context, action->spec_id, value, NULL);
-        return;
-    }
-    if (action->handler.fire != NULL) {
-        diag_hit_fire(action, call);
-        return;
-    }
-    value = evaluate(action, action->value, FIELD_VALUE, call, now_unix_ns);
     if (value == NULL)
         return;
     if (action->tags != NULL) {
@@ -372,4 +353,26 @@ void diag_action_fire(struct diag_action *action, const struct diag_call *call,
     deliver(action, value, tags, now_unix_ns);
     Py_DECREF(value);
     Py_XDECREF(tags);
+}
+
+/* What needs a stack frame of some size is not inlined: the shortest hits would pay for it. */
+void diag_action_fire(struct diag_action *action, const struct diag_call *call,
+                      uint64_t now_unix_ns) {
+    PyObject *value;
+
+    if (!is_due(action, call, now_unix_ns))
+        return;
+    if (action->constant != NULL) {
+        action->hits++;
+        action->sink->hit(action->sink->context, action->spec_id, action->constant, NULL);
+    } else if (action->is_elapsed) {
+        fire_elapsed(action, call, now_unix_ns);
+    } else if (action->is_fetch && (value = diag_expression_borrow(action->value, call)) != NULL) {
+        action->hits++;
+        action->sink->hit(action->sink->context, action->spec_id, value, NULL);
+    } else if (action->handler.fire != NULL) {
+        diag_hit_fire(action, call);
+    } else {
+        fire_evaluated(action, call, now_unix_ns);
+    }
 }
