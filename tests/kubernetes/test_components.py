@@ -27,7 +27,7 @@ def test_injection_adds_and_leaves_the_rest():
     spec = copy.deepcopy(pod["spec"])
     assert [c["name"] for c in spec["initContainers"]] == ["diagnose-inject", "diagnose-sidecar"]
     inject, sidecar = spec.pop("initContainers")
-    assert sidecar["restartPolicy"] == "Always" and "readinessProbe" not in sidecar
+    assert sidecar["restartPolicy"] == "Always"
     assert environment(sidecar)["DIAGNOSE_CONTAINER"] == "web"
     assert environment(sidecar)["DIAGNOSE_WORKLOAD"] == "shop"
     application = spec["containers"][0]
@@ -42,6 +42,18 @@ def test_injection_adds_and_leaves_the_rest():
         things[:] = [one for one in things if not one["name"].startswith("diagnose-")]
     assert pod["metadata"]["annotations"] == {"diagnose.dev/injected": version()}
     assert spec == m.pod_template(plain)["spec"]
+
+
+def test_no_probe_stands_between_the_sidecar_and_the_application():
+    """A startup probe gates the containers after it, a readiness probe the pod. Under Istio without
+    native sidecars even the kubelet's questions go to a proxy that starts after all init containers."""
+    for name in ("inject", "sidecar-classic"):
+        template = m.pod_template(m.find(rendered(name), "Deployment"))
+        (sidecar,) = [one for one in restricted.containers_of(template["spec"])
+                      if one["name"] == "diagnose-sidecar"]
+        assert "startupProbe" not in sidecar and "readinessProbe" not in sidecar
+        probe = sidecar["livenessProbe"]
+        assert probe["initialDelaySeconds"] + probe["periodSeconds"] * probe["failureThreshold"] >= 120
 
 
 def test_an_existing_pythonpath_comes_after_ours():

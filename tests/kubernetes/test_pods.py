@@ -143,7 +143,7 @@ def probe(address):
 
 def test_probes(cluster, shop):
     for pod, container in ((shop, "diagnose-sidecar"), (cluster.controller, "controller")):
-        port = pods.container_of(pod.manifest, container)["startupProbe"]["grpc"]["port"]
+        port = pods.container_of(pod.manifest, container)["livenessProbe"]["grpc"]["port"]
         assert probe("%s:%d" % (pod.address, port)) == b"\x08\x01"  # SERVING
 
 

@@ -78,7 +78,7 @@ def check_pod(before, after, chosen, python_path=None, workload=""):
     volumes = [v["name"] for v in spec["volumes"]]
     assert len(set(volumes)) == len(volumes)
     sidecar = spec["initContainers"][1]
-    assert sidecar["restartPolicy"] == "Always" and "startupProbe" in sidecar
+    assert sidecar["restartPolicy"] == "Always" and "startupProbe" not in sidecar
     assert env_of(sidecar)["DIAGNOSE_CONTAINER"] == chosen[0]
     assert env_of(sidecar)["DIAGNOSE_WORKLOAD"] == workload
     for injected in spec["initContainers"][:2]:
