@@ -42,7 +42,8 @@ static enum diag_status add(struct diag_sidecar_labels *labels, const char *key,
     return DIAG_OK;
 }
 
-/* "KEY=VALUE", checked by options.c. */
+/* "KEY=VALUE", checked by options.c. What a default says comes from the pod's metadata, which must
+ * not keep the sidecar, and so the pod, from starting. */
 static enum diag_status add_list(struct diag_sidecar_labels *labels,
                                  const struct diag_flag_list *list, bool are_defaults,
                                  struct diag_error *err) {
@@ -53,6 +54,10 @@ static enum diag_status add_list(struct diag_sidecar_labels *labels,
 
         if (are_defaults && (equals[1] == '\0' || has_key(labels, list->items[i], key_size)))
             continue;
+        if (are_defaults && strlen(equals + 1) > DIAG_SIDECAR_LABEL_MAX) {
+            labels->too_long.items[labels->too_long.count++] = list->items[i];
+            continue;
+        }
         status = add(labels, list->items[i], key_size, equals + 1);
         if (status == DIAG_ERR_FULL)
             return diag_error_set(err, DIAG_ERR_INVALID, 0,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* labels - who the sidecar is, for the selectors of specs. A key's value comes from the first of
- * these that has it: --label; the first --label-default that is not empty; the labels file.
+ * these that has it: --label; the first --label-default that is not empty nor too long; the labels
+ * file.
  *
  * Threading: none needed; immutable once collected. */
 #ifndef DIAG_SIDECAR_LABELS_H
@@ -16,7 +17,8 @@ DIAG_DECLS_BEGIN
 struct diag_sidecar_labels {
     struct diag_label items[DIAG_SIDECAR_LABELS_MAX]; /* owned */
     size_t count;
-    size_t left_out_count; /* of the labels file */
+    size_t left_out_count;          /* of the labels file */
+    struct diag_flag_list too_long; /* the defaults whose turn it was; borrowed from the options */
 };
 
 /* Reads the labels file, if there is one. DIAG_ERR_INVALID names file, line and key. */

@@ -25,7 +25,8 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
         {"label", 'l', DIAG_FLAG_LIST, &options->labels, "KEY=VALUE",
          "label that selectors of specs match; may be repeated", 0, 0},
         {"label-default", 0, DIAG_FLAG_LIST, &options->label_defaults, "KEY=VALUE",
-         "label of a key without --label; of several, the first that is not empty", 0, 0},
+         "label of a key without --label; of several, the first that is not empty nor too long", 0,
+         0},
         {"labels-file", 0, DIAG_FLAG_TEXT, &options->labels_file, "FILE",
          "further labels: lines KEY=\"VALUE\", as Kubernetes writes a pod's labels", 0, 0},
         {"host", 0, DIAG_FLAG_TEXT, &options->host, "NAME", "name of this host (its hostname)", 0,
@@ -52,8 +53,9 @@ static void make_flags(struct diag_sidecar_options *options, const char **log_le
     diag_rpc_tls_flags(&options->tls, flags + OWN_FLAG_COUNT);
 }
 
+/* Of defaults, several may have one key, and labels.c leaves out those with too long a value. */
 static enum diag_status check_labels(const char *flag, const struct diag_flag_list *labels,
-                                     bool are_repeats_fine, struct diag_error *err) {
+                                     bool are_defaults, struct diag_error *err) {
     for (size_t i = 0; i < labels->count; i++) {
         const char *label = labels->items[i];
         const char *equals = strchr(label, '=');
@@ -63,13 +65,14 @@ static enum diag_status check_labels(const char *flag, const struct diag_flag_li
             return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: \"%s\" is not KEY=VALUE", flag,
                                   label);
         key_length = (size_t)(equals - label);
-        if (key_length > DIAG_SIDECAR_LABEL_MAX || strlen(equals + 1) > DIAG_SIDECAR_LABEL_MAX)
+        if (key_length > DIAG_SIDECAR_LABEL_MAX ||
+            (!are_defaults && strlen(equals + 1) > DIAG_SIDECAR_LABEL_MAX))
             return diag_error_set(err, DIAG_ERR_INVALID, 0,
                                   "--%s: \"%.32s...\" has a key or value of over %d bytes", flag,
                                   label, DIAG_SIDECAR_LABEL_MAX);
         if (!diag_bytes_is_utf8(diag_bytes_from_text(label)))
             return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s %zu is not UTF-8", flag, i + 1);
-        for (size_t j = 0; !are_repeats_fine && j < i; j++)
+        for (size_t j = 0; !are_defaults && j < i; j++)
             if (strncmp(labels->items[j], label, key_length + 1) == 0)
                 return diag_error_set(err, DIAG_ERR_INVALID, 0, "--%s: key \"%.*s\" twice", flag,
                                       (int)key_length, label);

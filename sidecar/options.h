@@ -24,10 +24,10 @@ struct diag_sidecar_options {
     const char *controller;
     const char *socket;
     const char *host;
-    const char *health;           /* NULL: no health server */
-    struct diag_flag_list labels; /* "KEY=VALUE", checked */
-    struct diag_flag_list label_defaults;
-    const char *labels_file; /* NULL: none */
+    const char *health;                   /* NULL: no health server */
+    struct diag_flag_list labels;         /* "KEY=VALUE", checked */
+    struct diag_flag_list label_defaults; /* the same, but values may be too long */
+    const char *labels_file;              /* NULL: none */
     struct diag_rpc_tls tls;
     uint64_t ring_size;
     uint64_t max_processes;

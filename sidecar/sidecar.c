@@ -69,14 +69,20 @@ static void on_signal(void *context) {
 
 /* ---- starting ---- */
 
-static enum diag_status collect_labels(struct sidecar *sidecar, struct diag_error *err) {
-    enum diag_status status = diag_sidecar_labels_collect(sidecar->options, &sidecar->labels, err);
+static void tell_labels_left_out(const struct sidecar *sidecar) {
+    const struct diag_sidecar_labels *labels = &sidecar->labels;
 
-    if (status == DIAG_OK && sidecar->labels.left_out_count > 0)
+    for (size_t i = 0; i < labels->too_long.count; i++) {
+        const char *label = labels->too_long.items[i], *equals = strchr(label, '=');
+
+        diag_log_warning("--label-default: a value of \"%.*s\" is left out: it has %zu bytes; %d "
+                         "are allowed",
+                         (int)(equals - label), label, strlen(equals + 1), DIAG_SIDECAR_LABEL_MAX);
+    }
+    if (labels->left_out_count > 0)
         diag_log_warning(
             "--labels-file %s: the last %zu labels are left out; %d are allowed in all",
-            sidecar->options->labels_file, sidecar->labels.left_out_count, DIAG_SIDECAR_LABELS_MAX);
-    return status;
+            sidecar->options->labels_file, labels->left_out_count, DIAG_SIDECAR_LABELS_MAX);
 }
 
 /* The default folder lies in /run, which is empty after a boot. */
@@ -229,9 +235,11 @@ enum diag_status diag_sidecar_run(const struct diag_sidecar_options *options,
 
     if (status != DIAG_OK)
         return status;
-    status = collect_labels(&sidecar, err);
-    if (status == DIAG_OK)
+    status = diag_sidecar_labels_collect(options, &sidecar.labels, err);
+    if (status == DIAG_OK) {
+        tell_labels_left_out(&sidecar);
         status = open_local(&sidecar, err);
+    }
     if (status == DIAG_OK)
         status = open_rpc(&sidecar, err);
     if (status == DIAG_OK)

@@ -65,6 +65,21 @@ def test_a_pods_labels_are_seen_and_selected_by(bare_fleet):
     fleet.wait_armed("a", 1)
 
 
+def test_a_long_value_of_the_pods_does_not_stop_the_sidecar(bare_fleet):
+    """A native sidecar that ends keeps the application from starting."""
+    fleet = bare_fleet
+    fleet.start_controller()
+    sidecar = fleet.start_sidecar("--label-default", "service.name=" + 321 * "x",
+                                  "--label-default", "service.name=shop",
+                                  "--label-default", "service.instance.id=" + 4000 * "x")
+    fleet.start_app("app.py", APP)
+    process = eventually(lambda: fleet.ctl_json("get", "processes"), what="the process")[0]
+    assert process["labels"] == {"service.name": "shop"}
+    assert ('--label-default: a value of "service.name" is left out: it has 321 bytes; 320 are '
+            'allowed') in sidecar.log()
+    assert 'a value of "service.instance.id" is left out: it has 4000 bytes' in sidecar.log()
+
+
 @pytest.mark.parametrize(
     "text, message",
     [

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -35,6 +36,7 @@ class Labels : public ::testing::Test {
         for (size_t i = 0; i < labels.count; i++)
             EXPECT_TRUE(map.emplace(labels.items[i].key, labels.items[i].value).second);
         left_out = labels.left_out_count;
+        too_long.assign(labels.too_long.items, labels.too_long.items + labels.too_long.count);
         diag_sidecar_labels_done(&labels);
         return map;
     }
@@ -44,6 +46,7 @@ class Labels : public ::testing::Test {
     diag_error err = {};
     diag_status status = DIAG_OK;
     size_t left_out = 0;
+    std::vector<std::string> too_long;
 };
 
 TEST_F(Labels, NoneAtAll) {
@@ -97,6 +100,20 @@ TEST_F(Labels, ThoseBeyondTheLimitAreCounted) {
     EXPECT_EQ(labels.size(), (size_t)DIAG_SIDECAR_LABELS_MAX);
     EXPECT_EQ(left_out, 7u);
     EXPECT_EQ(labels["given"], "1");
+}
+
+TEST_F(Labels, DefaultsThatAreTooLongAreLeftOut) {
+    const std::string longest(DIAG_SIDECAR_LABEL_MAX, 'v'), longer = longest + "v";
+    const std::string name = "name=" + longer, other = "other=" + longer, given = "given=" + longer,
+                      id = "id=" + longest, late = "late=" + longer;
+    options.labels = {{"given=1"}, 1};
+    options.label_defaults = {{name.c_str(), "name=next", given.c_str(), other.c_str(), id.c_str(),
+                               "late=first", late.c_str()},
+                              7};
+    EXPECT_EQ(Collect(),
+              (Map{{"given", "1"}, {"name", "next"}, {"id", longest}, {"late", "first"}}));
+    EXPECT_EQ(status, DIAG_OK) << err.message;
+    EXPECT_EQ(too_long, (std::vector<std::string>{name, other}));
 }
 
 TEST_F(Labels, TooManyDefaultsAreRefused) {

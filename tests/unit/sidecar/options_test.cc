@@ -68,6 +68,15 @@ TEST(Options, HealthMayBeServedToTheNetwork) {
     EXPECT_STREQ(parsed.options.health, "0.0.0.0:7401");
 }
 
+/* It comes from a pod's metadata; labels.c leaves it out. */
+TEST(Options, ADefaultMayBeTooLong) {
+    const std::string label = "k=" + std::string(321, 'v');
+    Parsed parsed({"--controller=unix:/c", "--label-default", label});
+    ASSERT_EQ(parsed.status, DIAG_OK) << parsed.err.message;
+    ASSERT_EQ(parsed.options.label_defaults.count, 1u);
+    EXPECT_EQ(parsed.options.label_defaults.items[0], label);
+}
+
 TEST(Options, HelpNeedsNothingElse) {
     EXPECT_EQ(Parsed({"--help"}).status, DIAG_OK);
     EXPECT_TRUE(Parsed({"-h"}).options.has_help);
@@ -90,6 +99,7 @@ TEST(Options, HelpNamesEveryFlag) {
 
 TEST(Options, Refuses) {
     const std::string long_label = "k=" + std::string(321, 'v');
+    const std::string long_key = std::string(321, 'k') + "=v";
     struct {
         std::vector<std::string> arguments;
         const char *part;
@@ -104,7 +114,7 @@ TEST(Options, Refuses) {
         {{"--controller=unix:/c", "--label=a=1", "--label=a=2"}, "\"a\" twice"},
         {{"--controller=unix:/c", "--label", long_label}, "--label: \"k="},
         {{"--controller=unix:/c", "--label", long_label}, "over 320 bytes"},
-        {{"--controller=unix:/c", "--label-default", long_label}, "--label-default: \"k="},
+        {{"--controller=unix:/c", "--label-default", long_key}, "--label-default: \"kkk"},
         {{"--controller=unix:/c", "--label-default=app"}, "--label-default: \"app\""},
         {{"--controller=unix:/c", "--label-default=a=\xff"}, "--label-default 1 is not UTF-8"},
         {{"--controller=unix:/c", "--label=a=\xff"}, "UTF-8"},
