@@ -114,6 +114,14 @@ def test_the_webhook_fails_open_and_sees_only_what_is_annotated():
             webhook["matchConditions"][0]["expression"]
 
 
+def test_service_ports_say_that_tls_is_spoken():
+    """A mesh takes the protocol from the name's first part, and breaks what it takes for plaintext."""
+    services = [one for one in rendered("webhook") if one["kind"] == "Service"]
+    names = {one["metadata"]["name"]: [port["name"] for port in one["spec"]["ports"]]
+             for one in services}
+    assert names == {"diagnose-controller": ["tls-grpc"], "diagnose-webhook": ["https"]}
+
+
 def test_images_follow_the_registry_into_the_webhook():
     template = m.find(rendered("examples/cluster"), "Deployment")["spec"]["template"]
     annotations = template["metadata"]["annotations"]
