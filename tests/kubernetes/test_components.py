@@ -17,6 +17,9 @@ from overlays import ALL, SHOP, rendered
 BIN = os.environ.get("DIAGNOSE_BIN", os.path.join(m.ROOT, "bazel-bin"))
 
 
+EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
+
+
 def environment(container):
     return {one["name"]: one.get("value") for one in container.get("env", [])}
 
@@ -40,8 +43,17 @@ def test_injection_adds_and_leaves_the_rest():
     del application["env"]
     for things in (spec["volumes"], application["volumeMounts"]):
         things[:] = [one for one in things if not one["name"].startswith("diagnose-")]
-    assert pod["metadata"]["annotations"] == {"diagnose.dev/injected": version()}
+    annotations = pod["metadata"]["annotations"]
+    assert annotations.pop("diagnose.dev/injected") == version()
+    assert list(annotations) == [EVICTABLE]
     assert spec == m.pod_template(plain)["spec"]
+
+
+def test_the_volumes_keep_no_node_from_being_scaled_away():
+    pod = m.pod_template(m.find(rendered("inject"), "Deployment"))
+    local = [one["name"] for one in pod["spec"]["volumes"]
+             if "emptyDir" in one and one["name"].startswith("diagnose-")]
+    assert local and pod["metadata"]["annotations"][EVICTABLE] == ",".join(local)
 
 
 def test_no_probe_stands_between_the_sidecar_and_the_application():

@@ -120,7 +120,8 @@ def without_ours(pod, chosen, before):
     pod = copy.deepcopy(pod)
     spec = pod["spec"]
     ours = {v["name"] for v in POD_TEMPLATE["spec"]["volumes"]}
-    pod["metadata"]["annotations"].pop("diagnose.dev/injected", None)
+    for key in set(POD_TEMPLATE["metadata"]["annotations"]) - set(before["metadata"]["annotations"]):
+        pod["metadata"]["annotations"].pop(key, None)
     spec["volumes"] = [v for v in spec.get("volumes") or [] if v["name"] not in ours]
     spec["initContainers"] = [c for c in spec.get("initContainers") or []
                               if not c["name"].startswith("diagnose-")]
