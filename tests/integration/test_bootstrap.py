@@ -3,6 +3,7 @@
 that can be, says why not once, and harms none."""
 import glob
 import os
+import re
 import subprocess
 import sys
 
@@ -81,18 +82,42 @@ PRETENDED = {
     "musl": (NO_GLIBC +
              "maps = '7f00 r-xp 00000000 00:01 1 /lib/ld-musl-x86_64.so.1'\n"
              "builtins.open = lambda *a, **k: io.StringIO(maps)",
-             "its C library is musl; the extension is for glibc"),
-    "another C library": (NO_GLIBC, "its C library is no glibc; the extension is for glibc"),
+             "its C library is musl; the extension is for glibc 2.34 or later"),
+    "another C library": (
+        NO_GLIBC, "its C library is no glibc; the extension is for glibc 2.34 or later"),
+    "an old glibc": ("os.confstr = lambda name: 'glibc 2.31'",
+                     "its C library is glibc 2.31; the extension is for glibc 2.34 or later"),
     "no /proc": (NO_GLIBC +
                  "def no_file(*a, **k): raise OSError\n"
                  "builtins.open = no_file",
-                 "its C library is no glibc; the extension is for glibc"),
+                 "its C library is no glibc; the extension is for glibc 2.34 or later"),
     "PyPy": ("sys.implementation.name = 'pypy'", "pypy is not supported, only CPython"),
     "free-threaded": ("sys.abiflags = 't'",
                       "free-threaded builds of Python are not supported"),
     "debug build": ("import _imp\n_imp.extension_suffixes = lambda: ['.cpython-311d-m68k.so']",
                     "there is no extension for this build of Python (_native.cpython-311d-m68k.so)"),
 }
+
+
+@pytest.mark.parametrize("version", ["2.34", "2.100", "3.0", "2.41.9000", "2.x"])
+def test_a_glibc_that_is_new_enough(version):
+    """Or whose version says nothing."""
+    program = ("import os; os.confstr = lambda name: 'glibc %s'\n"
+               "exec(compile(open(%r).read(), %r, 'exec'), "
+               "{'__name__': 'sitecustomize', '__file__': %r})\n") % (
+                   (version,) + 3 * (os.path.join(BOOTSTRAP, "sitecustomize.py"),))
+    assert outcome(run("-c", program + ASK, bootstrap="")) == (0, "True\n", "")
+
+
+@pytest.mark.parametrize("minor", MINORS)
+def test_the_oldest_glibc_is_the_one_that_the_extension_needs(minor):
+    (extension,) = glob.glob("%s/diagnose/_native.cpython-%s-*" % (PACKAGE, minor.replace(".", "")))
+    output = subprocess.run(["readelf", "--version-info", "--wide", extension], check=True,
+                            capture_output=True, text=True).stdout
+    needed = max(tuple(map(int, text.split(".")))
+                 for text in re.findall(r"Name: GLIBC_([\d.]+)", output))
+    with open(os.path.join(BOOTSTRAP, "sitecustomize.py")) as file:
+        assert "_GLIBC = (%d, %d)\n" % needed[:2] in file.read()
 
 
 @pytest.mark.parametrize("name", PRETENDED)

@@ -18,6 +18,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Where a process leaves the reason that it has told, for those that it starts.
 _TOLD = "DIAGNOSE_NOT_INSTRUMENTED"
 
+# The oldest glibc that the extensions can be loaded by.
+_GLIBC = (2, 34)
+
 # Tools that run for a moment, that change the interpreter under them, or that the package manager runs.
 _EXCLUDED = (
     "2to3", "add-apt-repository", "apt-add-repository", "apt-listbugs", "apt-listchanges",
@@ -74,7 +77,7 @@ def _is_excluded(program):
 
 
 def _libc():
-    """The C library that this interpreter was built for: "glibc 2.36", or the name of another one."""
+    """The C library that this interpreter runs on: "glibc 2.36", or the name of another one."""
     try:
         # the name is known only to Pythons that were built with glibc's headers
         return os.confstr("CS_GNU_LIBC_VERSION") or "no glibc"
@@ -85,6 +88,14 @@ def _libc():
             return "musl" if "/ld-musl-" in maps.read() else "no glibc"
     except (IOError, OSError):
         return "no glibc"
+
+
+def _is_supported_libc(libc):
+    name, _, version = libc.partition(" ")
+    try:
+        return name == "glibc" and tuple(map(int, version.split(".")[:2])) >= _GLIBC
+    except ValueError:
+        return True  # a version of somebody's own: importing tells
 
 
 def _versions():
@@ -105,8 +116,8 @@ def _unsupported():
     if version not in _versions().split(", "):
         return "there is no extension for Python %s, but for: %s" % (version, _versions())
     libc = _libc()
-    if not libc.startswith("glibc"):
-        return "its C library is %s; the extension is for glibc" % libc
+    if not _is_supported_libc(libc):
+        return "its C library is %s; the extension is for glibc %d.%d or later" % ((libc,) + _GLIBC)
     if "t" in sys.abiflags:
         return "free-threaded builds of Python are not supported"
 
