@@ -213,7 +213,7 @@ static void acknowledge(struct diag_session *session, uint64_t nonce) {
 
 static void become_connected(struct diag_session *session) {
     session->is_connected = true;
-    session->has_failed = false;
+    session->outage = (struct diag_outage){0};
     diag_backoff_reset(&session->backoff);
     diag_loop_timer_stop(session->loop, &session->lost);
     diag_log_info("connected to controller %s", session->options->controller);
@@ -278,11 +278,10 @@ static void on_closed(void *context, struct diag_rpc_stream *stream,
     if (session->is_stopping)
         return;
     diag_reporter_enable(session->reporter, false);
-    if (was_connected || !session->has_failed) {
-        session->has_failed = true;
+    if (diag_outage_note(&session->outage, result->code, result->message,
+                         diag_clock_monotonic_ns()))
         diag_log_warning("no connection to controller %s: %s (code %d); retrying",
                          session->options->controller, result->message, result->code);
-    }
     if (was_connected)
         start_lost_timer(session);
     retry_later(session);

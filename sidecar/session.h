@@ -14,6 +14,7 @@
 #include "sidecar/backoff.h"
 #include "sidecar/labels.h"
 #include "sidecar/options.h"
+#include "sidecar/outage.h"
 #include "sidecar/reporter.h"
 #include "sidecar/roster.h"
 #include "sidecar/spec_table.h"
@@ -35,7 +36,7 @@ struct diag_session {
     struct diag_rpc_stream *stream; /* NULL: none */
     bool is_connected;              /* the controller has answered on this stream */
     bool is_stopping;
-    bool has_failed; /* said so in the log */
+    struct diag_outage outage;
     struct diag_backoff backoff;
     struct diag_loop_timer retry, lost, expiry, report;
 

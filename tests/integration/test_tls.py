@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import grpc
 import pytest
@@ -96,6 +97,26 @@ def test_missing_files_are_named(bare_fleet):
     result = bare_fleet.ctl("get", "specs", "--tls-cert", "/nonexistent/c.pem", server="h:1")
     assert result.returncode == 2
     assert "--tls-key" in result.stderr
+
+
+def test_a_sidecar_says_each_reason_once(bare_fleet, certificates):
+    """The first one, that nobody listens yet, is seldom the one that matters."""
+    fleet = bare_fleet
+    fleet.controller_flags = server_flags(certificates, True)
+    fleet.start_controller().stop()  # its port stays the fleet's
+    sidecar = fleet.start_sidecar("--tls-ca", certificates("ca.pem", True))
+    reasons = {"Connection refused": 0, "certificate verify failed": 0}
+
+    def said():
+        lines = [line for line in sidecar.log().splitlines() if "no connection to" in line]
+        return {reason: sum(reason in line for line in lines) for reason in reasons} | {
+            "lines": len(lines)}
+
+    eventually(lambda: said()["Connection refused"], 20, "the first reason")
+    fleet.start_controller()
+    eventually(lambda: said()["certificate verify failed"], 20, "the second reason")
+    time.sleep(5)  # several attempts
+    assert said() == {"Connection refused": 1, "certificate verify failed": 1, "lines": 2}
 
 
 def test_a_sidecar_waits_for_its_certificate(bare_fleet, certificates):
