@@ -64,28 +64,39 @@ static void name_of(int fd, char bound[DIAG_LISTENER_ADDRESS_MAX]) {
              host, port);
 }
 
-enum diag_status diag_listener_open(const char *address, int *fd,
-                                    char bound[DIAG_LISTENER_ADDRESS_MAX], struct diag_error *err) {
+static enum diag_status open_host(const char *host, const char *port, int *fd,
+                                  struct diag_error *err) {
     const struct addrinfo hints = {
         .ai_family = AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,
         .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
     };
-    char host[HOST_MAX], port[PORT_MAX];
     struct addrinfo *found;
+    enum diag_status status;
+    int code = getaddrinfo(host, port, &hints, &found);
+
+    if (code != 0)
+        return diag_error_set(err, DIAG_ERR_INVALID, 0, "%s", gai_strerror(code));
+    status = open_one(found, fd, err);
+    freeaddrinfo(found);
+    return status;
+}
+
+enum diag_status diag_listener_open(const char *address, int *fd,
+                                    char bound[DIAG_LISTENER_ADDRESS_MAX], struct diag_error *err) {
+    char host[HOST_MAX], port[PORT_MAX];
+    struct diag_error reason = {0};
     enum diag_status status = split(address, host, port, err);
-    int code;
 
     if (status != DIAG_OK)
         return status;
-    code = getaddrinfo(host, port, &hints, &found);
-    if (code != 0)
-        return diag_error_set(err, DIAG_ERR_INVALID, 0, "\"%.64s\": %s", address,
-                              gai_strerror(code));
-    status = open_one(found, fd, err);
-    freeaddrinfo(found);
+    status = open_host(host, port, fd, &reason);
+    if (status != DIAG_OK && strcmp(host, "::") == 0 && reason.os_errno == EAFNOSUPPORT)
+        status = open_host("0.0.0.0", port, fd, &reason);
     if (status != DIAG_OK) {
-        diag_error_prefix(err, "%.64s", address);
+        diag_error_prefix(&reason, "\"%.64s\"", address);
+        if (err != NULL)
+            *err = reason;
         return status;
     }
     name_of(*fd, bound);
