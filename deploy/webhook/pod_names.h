@@ -15,8 +15,9 @@ DIAG_DECLS_BEGIN
 /* The owner reference of the pod's controller (ReplicaSet, StatefulSet, Job, ...); NULL: none. */
 const json_t *diag_pod_controller(const json_t *pod);
 
-/* The name of the workload that somebody wrote: the Deployment's for a pod of its ReplicaSet, else
- * the controller's; empty if the pod has no controller. */
+/* The name of the workload that somebody wrote: the Deployment's for a pod of its ReplicaSet,
+ * the CronJob's for one of its Job, else the controller's; empty if the pod has no controller. A
+ * Job counts as a CronJob's if its name ends with a number of eight digits or more. */
 struct diag_bytes diag_pod_workload(const json_t *pod);
 
 DIAG_DECLS_END

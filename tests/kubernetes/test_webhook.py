@@ -9,7 +9,7 @@ import pytest
 
 import manifests
 import restricted
-from webhook_pods import BOOTSTRAP, check_pod, container, env_of, owned, pod, unannotated
+from webhook_pods import BOOTSTRAP, check_pod, container, env_of, of_job, owned, pod, unannotated
 from webhook_testing import review
 
 # ---- pods that are injected ----
@@ -20,6 +20,8 @@ INJECTED = [
     ("no volumes and mounts", pod(volumes=None, containers=[{"name": "web", "image": "i"}]),
      ["web"], {}),
     ("of a Deployment", owned(), ["web"], {"workload": "shop"}),
+    ("of a CronJob", of_job("report-29383920"), ["web"], {"workload": "report"}),
+    ("of a Job", of_job("report-7"), ["web"], {"workload": "report-7"}),
     ("another container first", pod({"diagnose.dev/containers": "web"},
                                     containers=[container("mesh"), container("web")]), ["web"], {}),
     ("the first by default", pod(containers=[container("mesh"), container("web")]), ["mesh"], {}),

@@ -54,6 +54,16 @@ def owned(annotations=None, **spec):
     return made
 
 
+def of_job(name):
+    made = pod(name=None)
+    made["metadata"].update({
+        "generateName": name + "-",
+        "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "controller": True,
+                             "name": name, "uid": "8f6d"}],
+    })
+    return made
+
+
 def unannotated():
     made = pod()
     del made["metadata"]["annotations"]
