@@ -11,6 +11,7 @@
 #include "deploy/webhook/json_read.h"
 #include "deploy/webhook/pod_choice.h"
 #include "deploy/webhook/pod_names.h"
+#include "deploy/webhook/pod_resources.h"
 #include "lib/base/cleanup.h"
 
 #define FIELD_MAX 64 /* bytes of "/spec/containers/N/volumeMounts" */
@@ -311,6 +312,8 @@ enum diag_status diag_injection_make(const struct diag_pod_template *pod_templat
     };
     enum diag_status status = diag_pod_choice_make(pod_template, pod, &injection.choice, err);
 
+    if (status == DIAG_OK)
+        status = diag_pod_resources_check(injection.spec, pod_template->init_containers, err);
     if (status != DIAG_OK)
         return status;
     made = json_array();

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "deploy/webhook/json_read.h"
+#include "deploy/webhook/pod_nodes.h"
+
+#define ANNOTATION_MIRROR "kubernetes.io/config.mirror"
 
 static enum diag_status check_inject(const json_t *pod, struct diag_error *err) {
     const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
@@ -22,17 +25,14 @@ static enum diag_status check_inject(const json_t *pod, struct diag_error *err) 
                           text != NULL ? text : "what is given");
 }
 
-static enum diag_status check_system(const json_t *spec, struct diag_error *err) {
-    static const char *const LABELS[] = {"kubernetes.io/os", "beta.kubernetes.io/os"};
-    const json_t *selector = json_object_get(spec, "nodeSelector");
-    const char *name = diag_json_member_text(json_object_get(spec, "os"), "name");
-
-    for (size_t i = 0; name == NULL && i < DIAG_ARRAY_SIZE(LABELS); i++)
-        name = diag_json_member_text(selector, LABELS[i]);
-    if (name == NULL || strcmp(name, "linux") == 0)
+/* A kubelet has started a static pod by itself; of its mirror, API servers refuse volumes of
+ * Secrets, and nothing that changes it changes the pod. */
+static enum diag_status check_mirror(const json_t *annotations, struct diag_error *err) {
+    if (json_object_get(annotations, ANNOTATION_MIRROR) == NULL)
         return DIAG_OK;
     return diag_error_set(err, DIAG_ERR_UNSUPPORTED, 0,
-                          "the pod is for %.32s nodes; only linux can be instrumented", name);
+                          "the pod is a static pod's mirror (" ANNOTATION_MIRROR
+                          "), which the kubelet has started already");
 }
 
 /* The sidecar's health port would be the node's, for one pod only. */
@@ -173,7 +173,9 @@ enum diag_status diag_pod_choice_make(const struct diag_pod_template *pod_templa
     enum diag_status status = check_inject(pod, err);
 
     if (status == DIAG_OK)
-        status = check_system(spec, err);
+        status = check_mirror(annotations, err);
+    if (status == DIAG_OK)
+        status = diag_pod_nodes_check(spec, err);
     if (status == DIAG_OK)
         status = check_network(spec, err);
     if (status == DIAG_OK)

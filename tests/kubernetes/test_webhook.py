@@ -9,7 +9,8 @@ import pytest
 
 import manifests
 import restricted
-from webhook_pods import BOOTSTRAP, check_pod, container, env_of, of_job, owned, pod, unannotated
+from webhook_pods import (BOOTSTRAP, check_pod, container, env_of, of_job, owned, pod,
+                          required_affinity, unannotated)
 from webhook_testing import review
 
 # ---- pods that are injected ----
@@ -50,6 +51,12 @@ INJECTED = [
      ["web"], {}),
     ("Python hint", pod({"diagnose.dev/python": "3.12"}), ["web"], {}),
     ("for Linux", pod(nodeSelector={"kubernetes.io/os": "linux"}, os={"name": "linux"}), ["web"], {}),
+    ("for several architectures", pod(affinity=required_affinity(
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+        {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64", "arm64"]})), ["web"], {}),
+    ("resources with room", pod(
+        resources={"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
+        containers=[container("web", resources={"requests": {"cpu": "500m"}})]), ["web"], {}),
     ("annotations with signs", pod({"a/b~c": "~1/", "": "x"}), ["web"], {}),
     ("not ASCII", pod({"note": "r\u00e9sum\u00e9 \U0001f40d \u0000 \"\\"}), ["web"], {}),
 ]
@@ -165,6 +172,21 @@ REFUSED = [
     ("Windows by nodeSelector", pod(nodeSelector={"kubernetes.io/os": "windows"}), "windows"),
     ("Windows by the old label", pod(nodeSelector={"beta.kubernetes.io/os": "windows"}), "windows"),
     ("Windows by os", pod(os={"name": "windows"}), "windows"),
+    ("another architecture", pod(nodeSelector={"kubernetes.io/arch": "s390x"}), "for s390x nodes"),
+    ("another one by the old label", pod(nodeSelector={"beta.kubernetes.io/arch": "s390x"}),
+     "for s390x nodes"),
+    ("another one by affinity", pod(affinity=required_affinity(
+        {"key": "kubernetes.io/arch", "operator": "In", "values": ["s390x"]})), "nodeAffinity"),
+    ("Windows by affinity", pod(affinity=required_affinity(
+        {"key": "kubernetes.io/os", "operator": "In", "values": ["windows"]})), "nodeAffinity"),
+    # what an API server makes of a pod with limits before it asks
+    ("resources without room", pod(
+        resources={"requests": {"cpu": "500m", "memory": "64Mi"}, "limits": {"cpu": "1"}},
+        containers=[container("web", resources={"requests": {"cpu": "500m", "memory": "64Mi"}})]),
+     "spec.resources.requests.cpu leaves no room"),
+    ("a limit of the pod that is too low", pod(resources={"limits": {"memory": "100Mi"}}),
+     "spec.resources.limits.memory leaves no room"),
+    ("a mirror pod", pod({"kubernetes.io/config.mirror": "5e8f"}), "static pod's mirror"),
     ("the node's network", pod(hostNetwork=True), "hostNetwork"),
     ("a volume of our name", pod(volumes=[{"name": "diagnose-run", "emptyDir": {}}]),
      'a volume "diagnose-run" of its own'),

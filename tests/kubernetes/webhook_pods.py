@@ -64,6 +64,11 @@ def of_job(name):
     return made
 
 
+def required_affinity(*expressions):
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{"matchExpressions": list(expressions)}]}}}
+
+
 def unannotated():
     made = pod()
     del made["metadata"]["annotations"]

@@ -280,6 +280,16 @@ TEST_F(Injection, TakesEnvFromThatCannotSetPythonPath) {
     }
 }
 
+TEST_F(Injection, StaysOutOfPodsWithoutRoom) {
+    const char *more = "{spec: {initContainers: [{name: big, resources: {requests: {cpu: 10m}}}]}}";
+    Json full = pod_of("", "{'resources':{'requests':{'cpu':'5m'}},'containers':[{'name':'app'}]}");
+
+    EXPECT_EQ(make(full.get()), DIAG_OK) << err.message;
+    ASSERT_EQ(diag_pod_template_add(&pod_template, "m", diag_bytes_from_text(more), &err), DIAG_OK);
+    EXPECT_EQ(make(full.get()), DIAG_ERR_UNSUPPORTED);
+    EXPECT_NE(std::string(err.message).find("spec.resources.requests.cpu"), std::string::npos);
+}
+
 TEST_F(Injection, StaysOutWithAReason) {
     const struct {
         const char *annotations, *spec, *reason;
@@ -307,6 +317,10 @@ TEST_F(Injection, StaysOutWithAReason) {
         {"", "{'nodeSelector':{'beta.kubernetes.io/os':'windows'},'containers':[{'name':'app'}]}",
          "windows"},
         {"", "{'os':{'name':'windows'},'containers':[{'name':'app'}]}", "windows"},
+        {"", "{'nodeSelector':{'kubernetes.io/arch':'s390x'},'containers':[{'name':'app'}]}",
+         "for s390x nodes"},
+        {",'kubernetes.io/config.mirror':'5e8f'", "{'containers':[{'name':'app'}]}",
+         "static pod's mirror"},
         {"", "{'hostNetwork':true,'containers':[{'name':'app'}]}", "hostNetwork"},
         {"", "{'volumes':'x','containers':[{'name':'app'}]}", "/spec/volumes is not a list"},
         {"", "{'volumes':[{'name':'diagnose-run'}],'containers':[{'name':'app'}]}",
