@@ -12,7 +12,11 @@
 #include "deploy/webhook/pod_choice.h"
 #include "deploy/webhook/pod_names.h"
 #include "deploy/webhook/pod_resources.h"
+#include "deploy/webhook/text_list.h"
 #include "lib/base/cleanup.h"
+
+/* The volumes that do not keep the cluster autoscaler from draining the pod's node. */
+#define ANNOTATION_LOCAL_VOLUMES "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 #define FIELD_MAX 64 /* bytes of "/spec/containers/N/volumeMounts" */
 
@@ -168,21 +172,6 @@ static enum diag_status add_volume_mounts(struct injection *injection, const jso
     return status;
 }
 
-/* True if one of the colon-separated paths is `path`. */
-static bool has_path(const char *paths, const char *path) {
-    size_t length = strlen(path);
-
-    for (;;) {
-        size_t own_length = strcspn(paths, ":");
-
-        if (own_length == length && memcmp(paths, path, length) == 0)
-            return true;
-        if (paths[own_length] == '\0')
-            return false;
-        paths += own_length + 1;
-    }
-}
-
 /* A variable of `env` hides the one of that name in envFrom, whose value cannot be seen here, and
  * Kubernetes does not expand it either. So the application would lose its own. */
 static enum diag_status check_env_from(struct injection *injection, const json_t *container) {
@@ -204,12 +193,14 @@ static enum diag_status check_env_from(struct injection *injection, const json_t
     return DIAG_OK;
 }
 
+/* Another webhook may have put its own path before ours since, and the first sitecustomize is the
+ * only one that Python runs; ours runs the next one. */
 static enum diag_status prefix_python_path(struct injection *injection, const json_t *container,
                                            const json_t *variable, const char *ours,
                                            const char *value_path) {
     const json_t *value = json_object_get(variable, "value");
     const char *theirs = diag_json_is_absent(value) ? "" : diag_json_text(value);
-    json_t *joined;
+    DIAG_CLEANUP(diag_freep) char *joined = NULL;
 
     if (!diag_json_is_absent(json_object_get(variable, "valueFrom")) || theirs == NULL)
         return diag_error_set(
@@ -217,10 +208,11 @@ static enum diag_status prefix_python_path(struct injection *injection, const js
             "container \"%.63s\" has PYTHONPATH by valueFrom, to which nothing can "
             "be added; give it by value",
             diag_json_member_text(container, "name"));
-    if (has_path(theirs, ours))
+    joined = diag_text_list_put_first(theirs, ':', ours);
+    if (joined != NULL && strcmp(joined, theirs) == 0)
         return DIAG_OK;
-    joined = theirs[0] == '\0' ? json_string(ours) : json_sprintf("%s:%s", ours, theirs);
-    return diag_json_patch_add(injection->operations, joined, injection->err, "%s", value_path);
+    return diag_json_patch_add(injection->operations, json_string(joined), injection->err, "%s",
+                               value_path);
 }
 
 static enum diag_status add_variable(struct injection *injection, const json_t *container,
@@ -282,6 +274,25 @@ static enum diag_status add_to_containers(struct injection *injection) {
 
 /* ---- the whole ---- */
 
+/* Takes ownership of `value`. */
+static enum diag_status set_annotation(struct injection *injection, const char *key,
+                                       json_t *value) {
+    char escaped[2 * DIAG_POD_TEMPLATE_KEY_MAX + 1];
+
+    diag_json_pointer_escape(key, escaped, sizeof escaped);
+    return diag_json_patch_add(injection->operations, value, injection->err,
+                               "/metadata/annotations/%s", escaped);
+}
+
+static enum diag_status append_local_volumes(struct injection *injection, const char *own,
+                                             const char *volumes) {
+    DIAG_CLEANUP(diag_freep) char *text = diag_text_list_append_missing(own, ',', volumes);
+
+    if (text != NULL && strcmp(text, own) == 0)
+        return DIAG_OK;
+    return set_annotation(injection, ANNOTATION_LOCAL_VOLUMES, json_string(text));
+}
+
 static enum diag_status add_annotations(struct injection *injection, const json_t *pod) {
     const json_t *own = json_object_get(json_object_get(pod, "metadata"), "annotations");
     json_t *annotations = injection->pod_template->annotations, *value;
@@ -289,13 +300,12 @@ static enum diag_status add_annotations(struct injection *injection, const json_
     const char *key;
 
     json_object_foreach(annotations, key, value) {
-        char escaped[2 * DIAG_POD_TEMPLATE_KEY_MAX + 1];
+        const char *text = diag_json_member_text(own, key);
 
-        if (status != DIAG_OK || json_object_get(own, key) != NULL)
-            continue;
-        diag_json_pointer_escape(key, escaped, sizeof escaped);
-        status = diag_json_patch_add(injection->operations, json_deep_copy(value), injection->err,
-                                     "/metadata/annotations/%s", escaped);
+        if (status == DIAG_OK && json_object_get(own, key) == NULL)
+            status = set_annotation(injection, key, json_deep_copy(value));
+        else if (status == DIAG_OK && text != NULL && strcmp(key, ANNOTATION_LOCAL_VOLUMES) == 0)
+            status = append_local_volumes(injection, text, diag_json_text(value));
     }
     return status;
 }

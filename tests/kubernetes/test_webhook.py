@@ -9,7 +9,7 @@ import pytest
 
 import manifests
 import restricted
-from webhook_pods import (BOOTSTRAP, check_pod, container, env_of, of_job, owned, pod,
+from webhook_pods import (BOOTSTRAP, LOCAL_VOLUMES, check_pod, container, env_of, of_job, owned, pod,
                           required_affinity, unannotated)
 from webhook_testing import review
 
@@ -40,6 +40,9 @@ INJECTED = [
     ("PYTHONPATH", pod(containers=[container("web", env=[
         {"name": "PYTHONPATH", "value": "/app:/lib"}, {"name": "Z", "value": "$(PYTHONPATH)"}])]),
      ["web"], {"python_path": BOOTSTRAP + ":/app:/lib"}),
+    ("PYTHONPATH with ours behind another", pod(containers=[container("web", env=[
+        {"name": "PYTHONPATH", "value": "/otel:" + BOOTSTRAP + ":/app"}])]),
+     ["web"], {"python_path": BOOTSTRAP + ":/otel:/app"}),
     ("empty PYTHONPATH and envFrom", pod(containers=[container(
         "web", env=[{"name": "PYTHONPATH", "value": ""}],
         envFrom=[{"configMapRef": {"name": "c"}}])]), ["web"], {}),
@@ -57,6 +60,10 @@ INJECTED = [
     ("resources with room", pod(
         resources={"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}},
         containers=[container("web", resources={"requests": {"cpu": "500m"}})]), ["web"], {}),
+    ("volumes that may go", pod({LOCAL_VOLUMES: "cache"},
+                                volumes=[{"name": "cache", "emptyDir": {}},
+                                         {"name": "kube-api-access", "emptyDir": {}}]),
+     ["web"], {}),
     ("annotations with signs", pod({"a/b~c": "~1/", "": "x"}), ["web"], {}),
     ("not ASCII", pod({"note": "r\u00e9sum\u00e9 \U0001f40d \u0000 \"\\"}), ["web"], {}),
 ]

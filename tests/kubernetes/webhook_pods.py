@@ -8,6 +8,7 @@ import yaml
 from webhook_testing import TEMPLATES
 
 BOOTSTRAP = "/opt/diagnose/diagnose/_bootstrap"
+LOCAL_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
 def load(path):
@@ -105,7 +106,7 @@ def check_pod(before, after, chosen, python_path=None, workload=""):
         expanded = {name for text in c.get("args", []) for name in re.findall(r"\$\((\w+)\)", text)}
         if c["name"].startswith("diagnose-"):
             assert expanded <= set(env_of(c))
-    assert after["metadata"]["annotations"]["diagnose.dev/injected"]
+    check_annotations(before, after)
     for c in spec["containers"]:
         if c["name"] in chosen:
             env = env_of(c)
@@ -116,6 +117,20 @@ def check_pod(before, after, chosen, python_path=None, workload=""):
             assert mounts["/opt/diagnose"]["readOnly"] is True
             assert "/run/diagnose" in mounts
     assert without_ours(after, chosen, before) == without_ours(before, chosen, before)
+
+
+def check_annotations(before, after):
+    """That the template's are there, but for the pod's own, to whose volumes only they are added."""
+    before = before["metadata"]["annotations"]
+    after = after["metadata"]["annotations"]
+    assert after["diagnose.dev/injected"]
+    for key, value in POD_TEMPLATE["metadata"]["annotations"].items():
+        if key == LOCAL_VOLUMES and key in before:
+            volumes = before[key].split(",")
+            volumes += [volume for volume in value.split(",") if volume not in volumes]
+            assert after[key] == ",".join(volumes)
+        else:
+            assert after[key] == before.get(key, value)
 
 
 def check_restricted(container):
@@ -135,7 +150,7 @@ def without_ours(pod, chosen, before):
     pod = copy.deepcopy(pod)
     spec = pod["spec"]
     ours = {v["name"] for v in POD_TEMPLATE["spec"]["volumes"]}
-    for key in set(POD_TEMPLATE["metadata"]["annotations"]) - set(before["metadata"]["annotations"]):
+    for key in POD_TEMPLATE["metadata"]["annotations"]:
         pod["metadata"]["annotations"].pop(key, None)
     spec["volumes"] = [v for v in spec.get("volumes") or [] if v["name"] not in ours]
     spec["initContainers"] = [c for c in spec.get("initContainers") or []

@@ -243,7 +243,8 @@ TEST_F(Injection, PrefixesPythonPath) {
         {"[{'name':'PYTHONPATH','value':''}]", "'/d/b'"},
         {"[{'name':'PYTHONPATH'}]", "'/d/b'"},
         {"[{'name':'PYTHONPATH','value':null,'valueFrom':null}]", "'/d/b'"},
-        {"[{'name':'PYTHONPATH','value':'/a:/d/b'}]", "'/a:/d/b'"},
+        {"[{'name':'PYTHONPATH','value':'/d/b:/a'}]", "'/d/b:/a'"},
+        {"[{'name':'PYTHONPATH','value':'/a:/d/b'}]", "'/d/b:/a'"},
         {"[{'name':'PYTHONPATH','value':'/d/b/c'}]", "'/d/b:/d/b/c'"},
         {"[{'name':'PYTHONPATH','value':'x/d/b'}]", "'/d/b:x/d/b'"},
     };
@@ -262,6 +263,21 @@ TEST_F(Injection, PrefixesPythonPath) {
     EXPECT_EQ(dump(at(result.get(), "/spec/containers/0/env/1/value")), "'/d/b:/b'");
 }
 
+// As OpenTelemetry's operator does, whose webhook comes after ours.
+TEST_F(Injection, IsFirstAgainAfterAnotherWebhook) {
+    Json whole = inject(pod_of("", "{'containers':[{'name':'app','env':[{'name':'PYTHONPATH',"
+                                   "'value':'/app'}]}]}")
+                            .get());
+    json_t *variable = const_cast<json_t *>(at(whole.get(), "/spec/containers/0/env/0"));
+
+    json_object_set_new(variable, "value", json_string("/otel/auto:/d/b:/app:/otel"));
+    ASSERT_EQ(make(whole.get()), DIAG_OK) << err.message;
+    EXPECT_EQ(json_array_size(operations.get()), 1u);
+    Json again = inject(whole.get());
+    EXPECT_EQ(dump(at(again.get(), "/spec/containers/0/env/0/value")),
+              "'/d/b:/otel/auto:/app:/otel'");
+}
+
 TEST_F(Injection, LeavesOtherVariablesOfTheApplication) {
     Json pod = pod_of("", "{'containers':[{'name':'app','env':"
                           "[{'name':'DIAGNOSE_SOCKET','value':'/mine'}]}]}");
@@ -277,6 +293,36 @@ TEST_F(Injection, TakesEnvFromThatCannotSetPythonPath) {
          }) {
         Json pod = pod_of("", std::string("{'containers':[") + container + "]}");
         EXPECT_NE(inject(pod.get()), nullptr) << container;
+    }
+}
+
+TEST_F(Injection, AddsItsVolumesToThoseThatMayGo) {
+    const std::string key = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
+    const std::string more = "{metadata: {annotations: {" + key + ": 'diagnose-a,diagnose-b'}}}";
+    const char *const cases[][2] = {
+        {"''", "'diagnose-a,diagnose-b'"},
+        {"'cache'", "'cache,diagnose-a,diagnose-b'"},
+        {"'diagnose-b,cache'", "'diagnose-b,cache,diagnose-a'"},
+        {"'cache,diagnose-a,diagnose-b'", "'cache,diagnose-a,diagnose-b'"},
+        {"7", "7"},
+    };
+    Json plain = parse(ANNOTATED);
+    const char *spec = "{'containers':[{'name':'app'}]}";
+
+    // a template without it leaves the pod's as it is
+    Json left = inject(pod_of(",'" + key + "':'cache'", spec).get());
+    EXPECT_EQ(dump(json_object_get(at(left.get(), "/metadata/annotations"), key.c_str())),
+              "'cache'");
+    ASSERT_EQ(diag_pod_template_add(&pod_template, "m", diag_bytes_from_text(more.c_str()), &err),
+              DIAG_OK)
+        << err.message;
+    Json result = inject(plain.get());
+    EXPECT_EQ(dump(json_object_get(at(result.get(), "/metadata/annotations"), key.c_str())),
+              "'diagnose-a,diagnose-b'");
+    for (const auto &c : cases) {
+        result = inject(pod_of(",'" + key + "':" + c[0], spec).get());
+        EXPECT_EQ(dump(json_object_get(at(result.get(), "/metadata/annotations"), key.c_str())),
+                  c[1]);
     }
 }
 
