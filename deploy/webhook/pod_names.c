@@ -2,11 +2,13 @@
 #include "deploy/webhook/pod_names.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "deploy/webhook/json_read.h"
 
-#define MINUTES_DIGITS_MIN 8
+#define MINUTES_DIGITS 8
+#define MINUTES_IN_2020 26297280
 
 const json_t *diag_pod_controller(const json_t *pod) {
     const json_t *owners = json_object_get(json_object_get(pod, "metadata"), "ownerReferences");
@@ -31,13 +33,16 @@ static size_t hash_size(const json_t *pod, const char *name, size_t size) {
     return length;
 }
 
-/* A CronJob calls its Jobs NAME-MINUTES: those since 1970, which have eight digits since 1989. */
+/* A CronJob calls its Jobs NAME-MINUTES: those since 1970. Until 2160 they have eight digits; in
+ * those of a date (20261123) they would be minutes of a year before Kubernetes. */
 static size_t minutes_size(const char *name, size_t size) {
     size_t length = 0;
 
     while (length < size && isdigit((unsigned char)name[size - length - 1]))
         length++;
-    return length >= MINUTES_DIGITS_MIN ? length : 0;
+    if (length != MINUTES_DIGITS || strtol(name + size - length, NULL, 10) < MINUTES_IN_2020)
+        return 0;
+    return length;
 }
 
 struct diag_bytes diag_pod_workload(const json_t *pod) {

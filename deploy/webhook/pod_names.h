@@ -17,7 +17,7 @@ const json_t *diag_pod_controller(const json_t *pod);
 
 /* The name of the workload that somebody wrote: the Deployment's for a pod of its ReplicaSet,
  * the CronJob's for one of its Job, else the controller's; empty if the pod has no controller. A
- * Job counts as a CronJob's if its name ends with a number of eight digits or more. */
+ * Job counts as a CronJob's if its name ends with minutes since 1970, of 2020 or later. */
 struct diag_bytes diag_pod_workload(const json_t *pod);
 
 DIAG_DECLS_END
