@@ -275,6 +275,15 @@ int diag_binding_want(struct diag_binding *binding, bool is_wanted) {
     return is_wanted ? check_target(binding) : 0;
 }
 
+void diag_binding_give_up(struct diag_binding *binding) {
+    PyObject *error = PyErr_Occurred() ? diag_py_take_exception() : NULL;
+
+    if (diag_binding_want(binding, false) < 0)
+        PyErr_Clear();
+    if (error != NULL)
+        diag_py_set_exception(error);
+}
+
 /* Of a snapshot: finish() and the like may add and remove bindings. */
 int diag_binding_instrument_changed(struct diag_instrument_object *instrument) {
     PyObject *bindings;

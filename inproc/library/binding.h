@@ -65,6 +65,9 @@ struct diag_binding *diag_binding_new(struct diag_library *library, struct diag_
  * wanted; it is off then, unless its target is a name that may yet come (AttributeError). */
 DIAG_MUST_CHECK int diag_binding_want(struct diag_binding *binding, bool is_wanted);
 
+/* Wants it off, whatever that comes to: the exception that is set, if there is one, stays set. */
+void diag_binding_give_up(struct diag_binding *binding);
+
 /* Looks again, as something that it depends on may have changed. */
 DIAG_MUST_CHECK int diag_binding_update(struct diag_binding *binding);
 

@@ -38,8 +38,8 @@ static int put_new(struct diag_probe_object *probe, PyObject *key, PyObject *ins
     result = PyDict_SetItem(probe->bindings, key, (PyObject *)binding);
     if (result == 0)
         result = PyDict_SetItem(probe->instruments, key, instrument);
-    if (former != NULL && diag_binding_want(former, false) < 0)
-        PyErr_Clear();
+    if (former != NULL)
+        diag_binding_give_up(former);
     Py_XDECREF((PyObject *)former);
     if (result == 0 && !probe->is_running) /* stopped meanwhile */
         result = diag_binding_want(binding, false);
@@ -48,7 +48,6 @@ static int put_new(struct diag_probe_object *probe, PyObject *key, PyObject *ins
 
 int diag_probe_put(struct diag_probe_object *probe, PyObject *key, PyObject *instrument) {
     struct diag_binding *binding;
-    PyObject *error;
     int result = 0;
 
     if (diag_probe_check(probe->library, key, instrument) < 0)
@@ -67,12 +66,8 @@ int diag_probe_put(struct diag_probe_object *probe, PyObject *key, PyObject *ins
     if (binding == NULL)
         return -1;
     result = put_new(probe, key, instrument, binding);
-    if (result < 0) {
-        error = diag_py_take_exception();
-        if (diag_binding_want(binding, false) < 0)
-            PyErr_Clear();
-        diag_py_set_exception(error);
-    }
+    if (result < 0)
+        diag_binding_give_up(binding);
     Py_DECREF((PyObject *)binding);
     return result;
 }

@@ -123,8 +123,8 @@ static int put_in(struct diag_placement *placement, const struct diag_placement 
         placement->probe = Py_NewRef((PyObject *)probe);
         placement->key = Py_NewRef(key);
         placement->instrument = Py_NewRef(instrument);
-        if (replaced != NULL && diag_binding_want((struct diag_binding *)replaced, false) < 0)
-            PyErr_Clear();
+        if (replaced != NULL)
+            diag_binding_give_up((struct diag_binding *)replaced);
     }
     Py_XDECREF(replaced);
     Py_XDECREF(key);
@@ -135,7 +135,6 @@ static int put_in(struct diag_placement *placement, const struct diag_placement 
 static int place(struct diag_placement *placement, const struct diag_placement *former,
                  struct diag_probe_object *probe, PyObject *name, PyObject *instrument) {
     struct diag_binding *binding;
-    PyObject *error;
     int outcome;
 
     if (diag_probe_check(probe->library, name, instrument) < 0)
@@ -146,12 +145,8 @@ static int place(struct diag_placement *placement, const struct diag_placement *
     outcome = diag_binding_want(binding, true);
     if (outcome == 0)
         outcome = put_in(placement, former, probe, name, binding);
-    if (outcome < 0) {
-        error = diag_py_take_exception();
-        if (diag_binding_want(binding, false) < 0)
-            PyErr_Clear();
-        diag_py_set_exception(error);
-    }
+    if (outcome < 0)
+        diag_binding_give_up(binding);
     Py_DECREF((PyObject *)binding);
     return outcome;
 }
