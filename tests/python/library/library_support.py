@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import threading
 import time
 
 import diagnose
@@ -87,3 +88,17 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < end, "has not happened"
         time.sleep(0.001)
+
+
+def run_in_threads(*functions):
+    """Until all have ended, with the interpreter going from one to the other as often as it can."""
+    threads = [threading.Thread(target=function) for function in functions]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)

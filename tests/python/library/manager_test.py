@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
 """InstrumentManager: specs in, instruments on probes, and what came of it in `applied`."""
 import datetime
+import functools
 import gc
 import importlib
 import io
 import os
 import sys
 import tempfile
-import threading
 import unittest
 import weakref
 
 import diagnose
+from library_support import run_in_threads
 from manager_support import Manager, Recorder, instruments_of, make_module, spec, utcnow
 
 UTC = datetime.timezone.utc
@@ -207,16 +208,7 @@ class Following(ManagerTest):
                 if number not in mine.results or mine.finished != 1:
                     missed.append(number)
 
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(1e-5)
-        threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            sys.setswitchinterval(interval)
+        run_in_threads(*[functools.partial(work, name) for name in "abcd"])
         self.assertEqual((missed, Recorder.made), ([], []))
 
     def replace_add(self):

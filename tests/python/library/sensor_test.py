@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """diagnose.sensor, for test suites."""
-import sys
-import threading
 import unittest
 
 import diagnose
+from library_support import run_in_threads
 from manager_support import Manager, Recorder, instruments_of, make_module, spec
 
 
@@ -153,16 +152,7 @@ class SensorTest(unittest.TestCase):
                 if number not in sensor.results:
                     missed.append(number)
 
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(1e-5)
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        finally:
-            sys.setswitchinterval(interval)
+        run_in_threads(*[work] * 4)
         self.assertEqual(missed, [])
 
 
